@@ -1,0 +1,98 @@
+"""A structure as frozen arrays; `System.from_atoms` is the only door for ASE's Atoms."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from ase.data import chemical_symbols as CHEMICAL_SYMBOLS  # noqa: F401  index: atomic number
+
+from ase_lode.errors import StructureError
+
+#: A cell whose smallest height is below this fraction of its longest vector is singular for every purpose here.
+SINGULAR = 1e-6
+
+
+@dataclass(frozen=True)
+class System:
+    """One structure.
+
+    Attributes
+    ----------
+    numbers : array of int, shape (atoms,)
+        Atomic numbers.
+    positions : array, shape (atoms, 3)
+        Positions in Å, never wrapped.
+    cell : array, shape (3, 3)
+        Cell vectors as rows in Å; those along non-periodic directions are replaced by unit vectors normal to the
+        periodic ones, so that no result depends on what stood there.
+    pbc : array of bool, shape (3,)
+        Periodic directions.
+    charge : float
+        Total charge in e.
+    """
+
+    numbers: np.ndarray
+    positions: np.ndarray
+    cell: np.ndarray
+    pbc: np.ndarray
+    charge: float = 0.0
+
+    def __len__(self):
+        return len(self.numbers)
+
+    @property
+    def measure(self):
+        """Volume, area or length of the periodic cell in Å³, Å² or Å; 1 for an isolated system."""
+        return abs(np.linalg.det(self.cell))
+
+    @classmethod
+    def from_atoms(cls, atoms, charge=None):
+        """Read and check a structure.
+
+        Parameters
+        ----------
+        atoms : ase.Atoms
+            The structure; `atoms.info["charge"]` is the total charge unless `charge` is given.
+        charge : float, optional
+            Total charge in e.
+
+        Raises
+        ------
+        StructureError
+            No atoms, positions or cell that are not finite, or a singular cell along the periodic directions.
+        """
+        if len(atoms) == 0:
+            raise StructureError("The structure has no atoms; give at least one.")
+        positions = np.array(atoms.get_positions(), dtype=float)
+        if not np.isfinite(positions).all():
+            row = int(np.argmax(~np.isfinite(positions).all(axis=1)))
+            raise StructureError(f"Positions are not finite (first at atom {row}); check the structure's source.")
+        pbc = np.array(atoms.pbc, dtype=bool)
+        total = atoms.info.get("charge", 0.0) if charge is None else charge
+        return cls(atoms.get_atomic_numbers().astype(np.int64), positions,
+                   standard_cell(np.array(atoms.cell.array, dtype=float), pbc), pbc, float(total))
+
+
+def standard_cell(cell, pbc):
+    """Cell with unit vectors normal to the periodic directions in place of the non-periodic ones.
+
+    Raises
+    ------
+    StructureError
+        Periodic vectors that are not finite, zero or linearly dependent.
+    """
+    periodic = cell[pbc]
+    if not np.isfinite(periodic).all():
+        raise StructureError("The cell is not finite; check the structure's source.")
+    if len(periodic):
+        lengths = np.linalg.norm(periodic, axis=1)
+        singular = np.linalg.svd(periodic, compute_uv=False)[-1]
+        if lengths.min() == 0 or singular < SINGULAR * lengths.max():
+            raise StructureError("The cell is zero or singular along a periodic direction; set atoms.cell, or "
+                                 "atoms.pbc = False for an isolated system.")
+    if pbc.all():
+        return cell
+    # Rows of the complete basis beyond the rank of the periodic vectors span the free directions.
+    free = np.linalg.svd(periodic)[2][len(periodic):] if len(periodic) else np.eye(3)
+    result = cell.copy()
+    result[~pbc] = free
+    return result
