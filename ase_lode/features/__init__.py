@@ -1,0 +1,1 @@
+"""From one structure to numbers: density and field expansions, and the invariants that couple them."""

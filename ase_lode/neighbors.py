@@ -1,0 +1,93 @@
+"""Pairs of atoms inside a cutoff, sorted by centre, from a list with a skin that survives small moves."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ase_lode._loops.pairs import add_pair_gradient, count_pairs, fill_pairs
+from ase_lode.parallel import run
+
+
+@dataclass(frozen=True)
+class PairList:
+    """Every pair inside a cutoff, in both directions, ordered by centre, neighbour and image.
+
+    The order and every number in it are functions of the structure alone, whatever list it was compacted from.
+
+    Attributes
+    ----------
+    first : array of int, shape (atoms + 1,)
+        The pairs of centre i are ``first[i]:first[i + 1]``.
+    i, j : arrays of int, shape (pairs,)
+        Centre and neighbour.
+    vectors : array, shape (pairs, 3)
+        r_j - r_i of the nearest or further image in Å.
+    distances : array, shape (pairs,)
+        Their lengths in Å.
+    """
+
+    first: np.ndarray
+    i: np.ndarray
+    j: np.ndarray
+    vectors: np.ndarray
+    distances: np.ndarray
+
+    def add_gradient(self, pair_gradient, gradient, virial):
+        """Add dE/d(r_j - r_i) of every pair, shape (pairs, 3), to the atoms' `gradient` and to the `virial`."""
+        add_pair_gradient(0, len(self.j), self.i, self.j, self.vectors, pair_gradient, gradient, virial)
+
+
+class NeighborList:
+    """Candidate pairs inside cutoff + skin, searched again only when an atom or the cell has moved too far.
+
+    Parameters
+    ----------
+    cutoff : float
+        Largest cutoff that will be asked for, in Å.
+    skin : float
+        Extra distance in Å within which atoms may move before the search is repeated.
+    """
+
+    def __init__(self, cutoff, skin=0.0):
+        self.cutoff = cutoff
+        self.skin = skin
+        self._reference = None
+
+    def pairs(self, system, cutoff, n_threads=1):
+        """Pairs of a structure inside `cutoff`, which must not exceed the list's own."""
+        if not self._covers(system):
+            self._search(system, n_threads)
+        n = len(system)
+        geometry = (self._first, self._j, self._shifts, system.positions, system.cell, cutoff)
+        counts = np.empty(n, dtype=np.int64)
+        run(count_pairs, n, n_threads, *geometry, counts)
+        first = np.concatenate(([0], np.cumsum(counts)))
+        total = int(first[-1])
+        out = PairList(first, np.empty(total, np.int64), np.empty(total, np.int64), np.empty((total, 3)),
+                       np.empty(total))
+        run(fill_pairs, n, n_threads, *geometry, first, out.i, out.j, out.vectors, out.distances)
+        return out
+
+    def _covers(self, system):
+        """Whether every pair now inside the cutoff is a candidate.
+
+        With F the strain and u the displacements beyond it, a pair vector d had the length |F^-1 (d - u_j + u_i)|.
+        """
+        old = self._reference
+        if old is None or len(old) != len(system) or (old.pbc != system.pbc).any():
+            return False
+        strain = np.linalg.solve(old.cell, system.cell)
+        moved = np.sqrt(((system.positions - old.positions @ strain) ** 2).sum(axis=1).max())
+        stretch = np.linalg.norm(np.linalg.inv(strain), 2)
+        return stretch * (self.cutoff + 2 * moved) <= self.cutoff + self.skin
+
+    def _search(self, system, n_threads):
+        from vesin import NeighborList as Search
+
+        search = Search(cutoff=self.cutoff + self.skin, full_list=True, n_threads=n_threads)
+        i, j, shifts = search.compute(points=system.positions, box=system.cell, periodic=system.pbc, quantities="ijS")
+        order = np.lexsort((shifts[:, 2], shifts[:, 1], shifts[:, 0], j, i))
+        self._first = np.searchsorted(i[order], np.arange(len(system) + 1))
+        self._j = j[order].astype(np.int64)
+        self._shifts = shifts[order].astype(np.int64)
+        self._reference = system
