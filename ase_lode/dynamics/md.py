@@ -1,0 +1,260 @@
+"""Molecular dynamics with checkpoints that continue bit for bit: `run_md`."""
+
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from ase import Atoms, units
+
+from ase_lode.dynamics.checkpoint import find_calculator, identify, read_checkpoint, write_checkpoint
+from ase_lode.dynamics.ensembles import INTEGRATORS, check_ensemble, count_degrees_of_freedom
+from ase_lode.dynamics.observers import (Frames, Log, Progress, Signals, Thermodynamics, Watch, check_trajectory,
+                                         keep_frame, prepare_output)
+from ase_lode.dynamics.settings import CONSTANT_PRESSURE, Settings
+from ase_lode.dynamics.velocities import draw_velocities
+from ase_lode.errors import ConfigError, LODEError, SimulationError
+
+#: Seconds between updates of a plot.
+PLOT_EVERY = 30.0
+#: Files whose paths are kept relative to the checkpoint, so that a folder can move.
+OUTPUTS = ("trajectory", "log", "checkpoint")
+
+
+class Run(NamedTuple):
+    """Result of a run: the atoms (at a start the same object), steps in all, and the time simulated in ps."""
+
+    atoms: Atoms
+    steps: int
+    time_ps: float
+
+
+def run_md(atoms=None, ensemble=None, temperature_K=None, timestep_fs=None, steps=None, seed=None, trajectory=None,
+           log=None, checkpoint=None, *, restart=None, calc=None, pressure_GPa=None, friction_per_ps=None, taut_fs=None,
+           taup_fs=None, log_interval=None, trajectory_interval=None, checkpoint_interval=None, max_temperature_K=None,
+           zero_momentum=None, minimise=None, plot=None, quiet=False):
+    """Run molecular dynamics, or continue it from a checkpoint.
+
+    A keyword that is None takes the default of `ase_lode.dynamics.settings.Settings`, where the reason stands beside it;
+    in a restart, the checkpoint's value. A restart equals the uninterrupted run to the last bit, provided that the
+    calculator is a pure function of the geometry; its logs and trajectories are cut back to the checkpoint first.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        Structure with a calculator, changed in place. Momenta that are not all zero are kept; otherwise they are drawn
+        from the Maxwell-Boltzmann distribution with the seed.
+    ensemble : str
+        nve, nvt-bussi (default), nvt-langevin, nvt-nhc, npt-mtk (all strains), npt-mtk-iso or npt-xy (in the plane of
+        the first two cell vectors).
+    temperature_K, pressure_GPa : float or [start, end]
+        Targets; a pair is a linear ramp over the steps of the first run. 300 K, 0 GPa.
+    timestep_fs : float
+        Time step in fs, 0.5.
+    steps : int
+        Number of steps in all, restarts included, 1000.
+    seed : int
+        Seed of velocities and thermostats, 0.
+    trajectory, log, checkpoint : path-like
+        Frames (.traj exact, .xyz or .extxyz), thermodynamics (.csv) and state (.npz).
+    restart : path-like
+        Checkpoint to continue from; no other setting but `steps` may differ from it.
+    calc : ase calculator
+        Calculator, if not on the atoms; a restart finds a potential by its name and hash.
+    friction_per_ps, taut_fs, taup_fs : float
+        Couplings of Langevin thermostat, other thermostats and barostats: 10/ps, 100 fs, 1000 fs.
+    log_interval, trajectory_interval, checkpoint_interval : int
+        Steps between rows, frames and checkpoints: 10, 100, 1000. A checkpoint is also written at the end.
+    max_temperature_K : float
+        The run stops above it: 20 times the target, at least 10,000 K.
+    zero_momentum : bool
+        Draw velocities without drift (isolated: and rotation), the default.
+    minimise : bool
+        Relax the positions to 0.1 eV/Å first.
+    plot : path-like
+        PNG of temperature, energies, pressure and volume against time, updated on the way.
+    quiet : bool
+        No progress on stderr.
+
+    Returns
+    -------
+    Run
+        atoms, steps, time_ps.
+
+    Raises
+    ------
+    ConfigError
+        A setting is unknown, out of range or does not fit the structure or the checkpoint.
+    SimulationError
+        Values that are not finite, an explosion, a refusal of the calculator, or a signal; the message names the last
+        good frame or the checkpoint.
+    """
+    given = {name: value for name, value in locals().items() if name in Settings.keywords() and value is not None}
+    if plot is not None and log is None and restart is None:
+        given["log"] = Path(plot).with_suffix(".csv")
+    for name in OUTPUTS:
+        if name in given:
+            given[name] = os.path.abspath(given[name])
+    if restart is not None:
+        return _resume(restart, calc or (atoms.calc if atoms is not None else None), given).run(plot, quiet)
+    return _start(atoms, calc, Settings(**given)).run(plot, quiet)
+
+
+def _start(atoms, calc, settings):
+    """A simulation at step 0."""
+    if atoms is None or len(atoms) == 0:
+        raise ConfigError("run_md needs atoms, or restart= with a checkpoint.")
+    if calc is not None:
+        atoms.calc = calc
+    if atoms.calc is None:
+        raise ConfigError("The atoms have no calculator; set atoms.calc or pass calc=.")
+    if settings.trajectory is not None:
+        check_trajectory(settings.trajectory)
+    if settings.checkpoint is not None and not settings.checkpoint.endswith(".npz"):
+        raise ConfigError(f"The checkpoint '{settings.checkpoint}' must end in .npz.")
+    check_ensemble(atoms, settings.ensemble)
+    prepare_output(settings.trajectory, settings.log, settings.checkpoint)
+    if settings.ensemble in CONSTANT_PRESSURE and hasattr(atoms.calc, "pin_mesh"):
+        atoms.calc.pin_mesh(atoms)
+    if settings.minimise:
+        from ase_lode.dynamics.relax import relax
+
+        relax(atoms, fmax=0.1, quiet=True)
+    rng = np.random.default_rng(settings.seed)
+    if not atoms.get_momenta().any():
+        draw_velocities(atoms, settings.temperature_K[0], rng, settings.zero_momentum)
+    return Simulation(atoms, settings, count_degrees_of_freedom(atoms, settings.ensemble), rng)
+
+
+def _resume(path, calc, given):
+    """A simulation as its checkpoint left it."""
+    path = Path(path)
+    atoms, header, state = read_checkpoint(path)
+    saved = dict(header["settings"])
+    for name in OUTPUTS:
+        if saved[name] is not None:
+            saved[name] = os.path.abspath(path.parent / saved[name])
+    settings = Settings(**saved).continued(given)
+    if settings.steps < header["step"]:
+        raise ConfigError(f"The checkpoint is at step {header['step']} already; ask for more than {settings.steps} steps.")
+    atoms.calc = find_calculator(header["calculator"], calc)
+    rng = np.random.default_rng()
+    rng.bit_generator.state = header["rng"]
+    # A thermostat's constructor may refuse or change what it finds; the saved state comes last.
+    simulation = Simulation(atoms, settings, header["dof"], rng, header["step"])
+    simulation.integrator.set_state(state)
+    return simulation
+
+
+class Simulation:
+    """One run: atoms, integrator, settings and the step it is at."""
+
+    def __init__(self, atoms, settings, dof, rng, step=None):
+        self.atoms, self.settings, self.dof, self.rng = atoms, settings, dof, rng
+        self.resumed_at, self.step = step, step or 0
+        self.integrator = INTEGRATORS[settings.ensemble](atoms, settings, dof, rng)
+        self.frames = self.log = None
+        self.saved_at = step
+        self.drawn = time.monotonic()
+
+    def run(self, plot=None, quiet=False):
+        """Step to the end; see `run_md`."""
+        settings = self.settings
+        thermodynamics = Thermodynamics(self.atoms, self.integrator, self.dof, settings.timestep_fs)
+        watch = Watch(self.atoms, settings.max_temperature_K, thermodynamics.temperature)
+        with ExitStack() as stack:
+            signals = stack.enter_context(Signals())
+            self._open(stack, thermodynamics.columns)
+            progress = stack.enter_context(Progress("md", self.step, settings.steps, settings.timestep_fs, quiet))
+            if self.resumed_at is None:
+                self._judge(watch)
+                self._observe(thermodynamics)
+                self._save()
+            while self.step < settings.steps:
+                self._advance(watch)
+                self._observe(thermodynamics)
+                if self.step % settings.checkpoint_interval == 0:
+                    self._save()
+                if plot is not None and time.monotonic() - self.drawn > PLOT_EVERY:
+                    self._draw(plot)
+                progress.update(self.step)
+                if signals.received and self.step < settings.steps:
+                    self._interrupted(signals.received)
+            self._save()
+        if plot is not None:
+            self._draw(plot)
+        return Run(self.atoms, self.step, self.step * settings.timestep_fs / 1000)
+
+    def _open(self, stack, columns):
+        if self.settings.log is not None:
+            self.log = Log(self.settings.log, columns, self.resumed_at)
+            stack.callback(self.log.close)
+        if self.settings.trajectory is not None:
+            self.frames = Frames(self.settings.trajectory, self.resumed_at)
+            stack.callback(self.frames.close)
+
+    def _advance(self, watch):
+        """One step, judged."""
+        temperature, pressure = self.settings.targets(self.step)
+        self.integrator.set_target(temperature * units.kB, pressure * units.GPa)
+        try:
+            with np.errstate(all="ignore"):
+                self.integrator.step()
+        except (LODEError, ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
+            self._fail(watch, str(error).rstrip("."), error)
+        self._judge(watch)
+        self.step += 1
+        self.integrator.tidy(self.step)
+
+    def _judge(self, watch):
+        problem = watch.problem()
+        if problem is not None:
+            self._fail(watch, problem)
+
+    def _fail(self, watch, problem, cause=None):
+        watch.restore()
+        where = keep_frame(self.atoms, self.settings.trajectory or self.settings.log or self.settings.checkpoint)
+        raise SimulationError(f"The run stopped after step {self.step}: {problem}; {where}.") from cause
+
+    def _observe(self, thermodynamics):
+        if self.log is not None and self.step % self.settings.log_interval == 0:
+            self.log.write(thermodynamics.row(self.step))
+        if self.frames is not None and self.step % self.settings.trajectory_interval == 0:
+            self.frames.write(self.atoms, step=self.step, time_ps=self.step * self.settings.timestep_fs / 1000)
+
+    def _save(self):
+        """Write the checkpoint, after everything that belongs before it is on disk."""
+        for output in (self.log, self.frames):
+            if output is not None:
+                output.flush()
+        path = self.settings.checkpoint
+        if path is None or self.saved_at == self.step and Path(path).exists():
+            return
+        settings = asdict(self.settings)
+        for name in OUTPUTS:
+            if settings[name] is not None:
+                settings[name] = os.path.relpath(settings[name], os.path.dirname(path))
+        write_checkpoint(path, self.atoms, {
+            "step": self.step, "settings": settings, "dof": self.dof, "rng": self.rng.bit_generator.state,
+            "calculator": identify(self.atoms.calc)}, self.integrator.get_state())
+        self.saved_at = self.step
+
+    def _interrupted(self, name):
+        self._save()
+        path = self.settings.checkpoint
+        advice = (f"continue with run_md(restart='{path}') or 'ase-lode md --restart {path}'" if path else
+                  "it cannot be continued, since no checkpoint was asked for")
+        raise SimulationError(f"{name} stopped the run after step {self.step} of {self.settings.steps}; {advice}.")
+
+    def _draw(self, plot):
+        from ase_lode.dynamics.plots import plot_md
+
+        if self.log is not None:
+            if not self.log.file.closed:
+                self.log.flush()
+            prepare_output(plot)
+            plot_md(plot, self.settings.log)
+        self.drawn = time.monotonic()

@@ -1,0 +1,347 @@
+"""What watches a run: the thermodynamic log, the trajectory, progress, the stop conditions and signals."""
+
+import re
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from ase import units
+from ase.calculators.calculator import PropertyNotImplementedError
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from ase_lode.errors import ConfigError, SimulationError
+
+#: Grams per cubic centimetre in one atomic mass unit per Å³.
+DENSITY = 1e24 / units.mol
+VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
+#: Largest step of one atom in Å; hydrogen moves 0.03 Å per fs at 300 K.
+LARGEST_STEP = 1.0
+
+
+def has_stress(atoms):
+    """Whether a pressure exists: a fully periodic cell and a calculator with stress."""
+    if not atoms.pbc.all() or "stress" not in getattr(atoms.calc, "implemented_properties", ()):
+        return False
+    try:
+        atoms.get_stress()
+    except PropertyNotImplementedError:
+        return False
+    return True
+
+
+class Thermodynamics:
+    """One row of the log: step, time, energies, temperature and, where they exist, stress, volume and uncertainty."""
+
+    def __init__(self, atoms, integrator, dof, timestep_fs):
+        self.atoms, self.integrator, self.dof, self.timestep_fs = atoms, integrator, dof, timestep_fs
+        self.stress = has_stress(atoms)
+        self.cell = bool(atoms.pbc.all())
+        atoms.get_potential_energy()
+        self.uncertainty = "energy_uncertainty" in (getattr(atoms.calc, "extras", None) or {})
+        self.columns = ["step", "time_ps", "E_pot_eV", "E_kin_eV", "E_total_eV", "conserved_eV", "temperature_K"]
+        if self.stress:
+            self.columns += ["pressure_GPa"] + [f"stress_{name}_GPa" for name in VOIGT]
+        if self.cell:
+            self.columns += ["volume_A3", "density_g_cm3"]
+        if self.uncertainty:
+            self.columns.append("energy_uncertainty_eV")
+
+    def temperature(self):
+        """Kinetic temperature in K of the degrees of freedom that move."""
+        return 2 * self.atoms.get_kinetic_energy() / (max(self.dof, 1) * units.kB)
+
+    def row(self, step):
+        """Values in the order of the columns."""
+        atoms = self.atoms
+        potential, kinetic = float(atoms.get_potential_energy()), float(atoms.get_kinetic_energy())
+        total = potential + kinetic
+        values = [step, step * self.timestep_fs / 1000, potential, kinetic, total, self.integrator.conserved(total),
+                  self.temperature()]
+        if self.stress:
+            stress = atoms.get_stress(include_ideal_gas=True) / units.GPa
+            values += [-stress[:3].mean(), *stress]
+        if self.cell:
+            volume = atoms.get_volume()
+            values += [volume, atoms.get_masses().sum() / volume * DENSITY]
+        if self.uncertainty:
+            values.append(float(np.ravel(atoms.calc.extras["energy_uncertainty"])[0]))
+        return values
+
+
+class Log:
+    """A CSV file of numbers; a restart drops the rows after its checkpoint."""
+
+    def __init__(self, path, columns, resume_step=None):
+        self.path = Path(path)
+        if resume_step is not None and self.path.exists():
+            cut_log(self.path, resume_step)
+            self.file = open(self.path, "a", encoding="utf-8")
+        else:
+            self.file = open(self.path, "w", encoding="utf-8")
+            self.file.write(",".join(columns) + "\n")
+
+    def write(self, values):
+        """Append a row."""
+        self.file.write(",".join(str(value) if isinstance(value, int) else f"{value:.12g}" for value in values) + "\n")
+
+    def flush(self):
+        """Hand the rows to the file system."""
+        self.file.flush()
+
+    def close(self):
+        """Close the file."""
+        self.file.close()
+
+
+def cut_log(path, step):
+    """Drop the rows of a CSV log after a step, and an unfinished last row."""
+    with open(path, "r+b") as file:
+        file.readline()
+        keep = file.tell()
+        for line in iter(file.readline, b""):
+            if not line.endswith(b"\n") or int(line.split(b",", 1)[0]) > step:
+                break
+            keep = file.tell()
+        file.truncate(keep)
+
+
+class Frames:
+    """A trajectory with energies and forces (.traj exact, .xyz and .extxyz readable); a restart drops later frames."""
+
+    def __init__(self, path, resume_step=None):
+        self.path = Path(path)
+        check_trajectory(self.path)
+        resumed = resume_step is not None and self.path.exists()
+        if resumed:
+            (_cut_traj if self.binary else _cut_extxyz)(self.path, resume_step)
+        mode = "a" if resumed else "w"
+        if self.binary:
+            from ase.io.trajectory import Trajectory
+
+            self.file = Trajectory(self.path, mode)
+        else:
+            self.file = open(self.path, mode, encoding="utf-8")
+
+    @property
+    def binary(self):
+        """Whether this is ASE's own format."""
+        return self.path.suffix == ".traj"
+
+    def write(self, atoms, **info):
+        """Append a frame; `info` is stored with it."""
+        frame = snapshot(atoms)
+        frame.info.update(info)
+        if self.binary:
+            self.file.write(frame)
+        else:
+            from ase.io.extxyz import write_extxyz
+
+            write_extxyz(self.file, [frame])
+
+    def flush(self):
+        """Hand the frames to the file system; ASE's format does so by itself."""
+        if not self.binary:
+            self.file.flush()
+
+    def close(self):
+        """Close the file."""
+        self.file.close()
+
+
+def check_trajectory(path):
+    """Refuse a trajectory format that cannot be continued.
+
+    Raises
+    ------
+    ConfigError
+        The suffix is none of .traj, .xyz and .extxyz.
+    """
+    if Path(path).suffix not in (".traj", ".xyz", ".extxyz"):
+        raise ConfigError(f"The trajectory '{path}' must end in .traj, .xyz or .extxyz.")
+
+
+def snapshot(atoms):
+    """A copy that holds the results already computed: energy, unconstrained forces and, where given, stress."""
+    frame = atoms.copy()
+    results = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces(apply_constraint=False)}
+    stress = getattr(atoms.calc, "results", {}).get("stress")
+    if stress is not None:
+        results["stress"] = np.array(stress)
+    frame.calc = SinglePointCalculator(frame, **results)
+    return frame
+
+
+def _cut_traj(path, step):
+    """Copy the frames up to a step when there are later ones; a file without frames is removed."""
+    from ase.io.trajectory import Trajectory
+
+    if path.stat().st_size == 0:
+        path.unlink()
+        return
+    with Trajectory(path) as old:
+        keep = len(old)
+        while keep and old[keep - 1].info["step"] > step:
+            keep -= 1
+        if keep == len(old):
+            return
+        temporary = path.with_name(f".{path.name}")
+        with Trajectory(temporary, "w") as new:
+            for index in range(keep):
+                new.write(old[index])
+    temporary.replace(path)
+
+
+def _cut_extxyz(path, step):
+    """Truncate at the first frame after a step, or at an unfinished one."""
+    with open(path, "r+b") as file:
+        keep = 0
+        for line in iter(file.readline, b""):
+            lines = [file.readline() for _ in range(int(line) + 1)]
+            found = re.search(rb"\bstep=(\d+)", lines[0])
+            if not lines[-1].endswith(b"\n") or found is None or int(found[1]) > step:
+                break
+            keep = file.tell()
+        file.truncate(keep)
+
+
+class Watch:
+    """Keeps the last good frame and judges the next: finite, not too hot, no atom faster than 1 Å per step."""
+
+    def __init__(self, atoms, max_temperature_K, temperature):
+        self.atoms, self.limit, self.temperature = atoms, max_temperature_K, temperature
+        self.positions = atoms.get_positions()
+        self.momenta = atoms.get_momenta()
+        self.cell = atoms.cell.array.copy()
+
+    def problem(self):
+        """What is wrong with the present frame, or None; a good one becomes the last good frame."""
+        atoms = self.atoms
+        shift = np.abs(atoms.positions - self.positions).max()
+        temperature = self.temperature()
+        if not (np.isfinite(shift) and np.isfinite(temperature)):
+            return "positions, velocities or forces are not finite"
+        if shift > LARGEST_STEP:
+            return f"an atom moved by {shift:.1f} Å in one step"
+        if temperature > self.limit:
+            return f"the temperature reached {temperature:.0f} K, above the limit of {self.limit:.0f} K"
+        self.positions[:] = atoms.positions
+        self.momenta[:] = atoms.arrays["momenta"]
+        self.cell[:] = atoms.cell.array
+        return None
+
+    def restore(self):
+        """Put the last good frame back."""
+        self.atoms.arrays["positions"][:] = self.positions
+        self.atoms.arrays["momenta"][:] = self.momenta
+        self.atoms.cell[:] = self.cell
+
+
+def keep_frame(atoms, beside):
+    """Write the last good frame next to an output file.
+
+    Returns
+    -------
+    str
+        Where it is, as words for an error message.
+    """
+    from ase.io import write
+
+    if beside is None:
+        return "the last good frame is in the atoms object"
+    path = Path(beside).with_suffix(".last_good.extxyz")
+    frame = atoms.copy()
+    write(path, frame, format="extxyz")
+    return f"the last good frame is in '{path}'"
+
+
+class Signals:
+    """Remembers SIGTERM and SIGINT so that a run can end its step first; the second one acts as usual."""
+
+    def __init__(self):
+        self.received = None
+        self._previous = {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self._previous.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        self._previous = {}
+
+    def _note(self, number, frame):
+        self.received = signal.Signals(number).name
+        self.__exit__()
+
+
+class Progress:
+    """Steps/s, ns/day and time left on stderr: a live bar in a terminal, else a line at every tenth of the way."""
+
+    def __init__(self, title, first, steps, timestep_fs=None, quiet=False):
+        self.title, self.first, self.steps, self.timestep_fs, self.quiet = title, first, steps, timestep_fs, quiet
+        self.began = time.monotonic()
+        self.tenth = 0
+        self.shown = self.began
+        self.bar = None
+
+    def __enter__(self):
+        if not self.quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            self.bar = Bar(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+                           TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=Console(stderr=True),
+                           auto_refresh=False)
+            self.task = self.bar.add_task(self.title, total=self.steps, completed=self.first, note="")
+            self.bar.start()
+        return self
+
+    def __exit__(self, *_):
+        if self.bar is not None:
+            self.bar.stop()
+
+    def update(self, step, note=""):
+        """Show a step; cheap enough for every step."""
+        if self.quiet:
+            return
+        now = time.monotonic()
+        if self.bar is not None:
+            if now - self.shown > 0.5 or step == self.steps:
+                self.shown = now
+                self.bar.update(self.task, completed=step, note=f"{self._rate(step, now)}{note}", refresh=True)
+            return
+        tenth = 10 * (step - self.first) // max(self.steps - self.first, 1)
+        if tenth > self.tenth:
+            self.tenth = tenth
+            print(f"{self.title}: step {step} of {self.steps}, {self._rate(step, now)}{note}", file=sys.stderr)
+
+    def _rate(self, step, now):
+        rate = (step - self.first) / max(now - self.began, 1e-9)
+        text = f"{rate:.1f} steps/s"
+        if self.timestep_fs is not None:
+            left = (self.steps - step) / max(rate, 1e-9)
+            text += f", {rate * self.timestep_fs * 0.0864:.3g} ns/day, {left:.0f} s left"
+        return text
+
+
+def prepare_output(*paths):
+    """Make the folders of output files.
+
+    Raises
+    ------
+    SimulationError
+        A folder cannot be made.
+    """
+    for path in paths:
+        if path is not None:
+            try:
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SimulationError(f"The folder of '{path}' cannot be made ({error.strerror}).") from error
