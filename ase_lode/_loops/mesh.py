@@ -1,0 +1,220 @@
+"""Particle mesh: spreading onto a grid and reading off it with B-splines, and sums over its Fourier modes.
+
+The spline order and the number of derivatives are passed as tuples of that length: their lengths are known when a loop
+is compiled, which unrolls the innermost loops. Grids are periodic, shape (channels, x, y, z).
+"""
+
+import numpy as np
+
+from ase_lode._loops.compile import loop
+
+
+@loop
+def splines(start, stop, coordinates, shape, support, derivatives, firsts, weights):
+    """B-spline weights of the grid points around each atom.
+
+    Parameters
+    ----------
+    coordinates : array, shape (atoms, 3)
+        Positions in units of the grid spacing, 0 ≤ u ≤ shape.
+    shape : array of int, shape (3,)
+    support : tuple of length P
+        The even spline order.
+    derivatives : tuple of length D
+        Derivatives of order 0..D-1 are made.
+    firsts : array of int, shape (atoms, 3)
+        Output: first grid point of each stencil, wrapped.
+    weights : array, shape (atoms, 3, D, P)
+        Output: dᵈβ/duᵈ at the P grid points.
+    """
+    order = len(support)
+    line = np.empty(order)
+    for i in range(start, stop):
+        for c in range(3):
+            base = int(coordinates[i, c])
+            t = coordinates[i, c] - base
+            firsts[i, c] = (base - order // 2 + 1) % shape[c]
+            line[0] = 1.0
+            for k in range(1, order + 1):
+                if k > 1:
+                    line[k - 1] = t / (k - 1) * line[k - 2]
+                    for j in range(k - 2, 0, -1):
+                        line[j] = ((t + k - 1 - j) * line[j - 1] + (1 - t + j) * line[j]) / (k - 1)
+                    line[0] *= (1 - t) / (k - 1)
+                d = order - k
+                if d < len(derivatives):
+                    for j in range(k):
+                        weights[i, c, d, j] = line[j]
+                    for n in range(k, order):
+                        # Each derivative is a difference of splines one order lower.
+                        weights[i, c, d, n] = weights[i, c, d, n - 1]
+                        for j in range(n - 1, 0, -1):
+                            weights[i, c, d, j] = weights[i, c, d, j - 1] - weights[i, c, d, j]
+                        weights[i, c, d, 0] = -weights[i, c, d, 0]
+
+
+@loop
+def read(start, stop, firsts, weights, grids, powers, support, derivatives, out):
+    """Derivatives of the interpolated grids at the atoms.
+
+    Parameters
+    ----------
+    firsts, weights : arrays
+        From `splines`, with at least len(derivatives) derivatives.
+    grids : array, shape (channels, x, y, z)
+    powers : array of int, shape (monomials, 3)
+        Orders of the derivatives along the three axes, total below len(derivatives), sorted by the first two axes'
+        appearance or not at all.
+    out : array, shape (atoms, channels, monomials)
+        Output: derivatives with respect to grid coordinates.
+    """
+    order, n_derivatives = len(support), len(derivatives)
+    _, n_x, n_y, n_z = grids.shape
+    row = np.empty(order)
+    plane = np.empty((n_derivatives, order, order))
+    lines = np.empty((n_derivatives, n_derivatives, order))
+    for i in range(start, stop):
+        first_z = firsts[i, 2]
+        inside = first_z + order <= n_z
+        for a in range(len(grids)):
+            plane[:] = 0.0
+            lines[:] = 0.0
+            for x in range(order):
+                i_x = (firsts[i, 0] + x) % n_x
+                for y in range(order):
+                    i_y = (firsts[i, 1] + y) % n_y
+                    if inside:
+                        for z in range(len(support)):
+                            row[z] = grids[a, i_x, i_y, first_z + z]
+                    else:
+                        for z in range(len(support)):
+                            row[z] = grids[a, i_x, i_y, (first_z + z) % n_z]
+                    for d in range(len(derivatives)):
+                        weight = weights[i, 0, d, x]
+                        for z in range(len(support)):
+                            plane[d, y, z] += weight * row[z]
+            for d in range(n_derivatives):
+                for y in range(order):
+                    for e in range(n_derivatives - d):
+                        weight = weights[i, 1, e, y]
+                        for z in range(len(support)):
+                            lines[d, e, z] += weight * plane[d, y, z]
+            for n in range(len(powers)):
+                d, e, f = powers[n]
+                total = 0.0
+                for z in range(len(support)):
+                    total += weights[i, 2, f, z] * lines[d, e, z]
+                out[i, a, n] = total
+
+
+@loop
+def spread(start, stop, firsts, weights, sources, powers, support, derivatives, grids):
+    """Add the sources to the grid rows (x, y) in a range, in the order of the atoms.
+
+    A row belongs to one range and sums its atoms in order, so the result does not depend on how the rows are divided.
+
+    Parameters
+    ----------
+    start, stop : int
+        Range of rows x * n_y + y.
+    sources : array, shape (atoms, channels, monomials)
+        Coefficients of the derivatives of the spline in each atom's contribution.
+    grids : array, shape (channels, x, y, z)
+        Output; rows in the range are overwritten.
+    """
+    order, n_derivatives = len(support), len(derivatives)
+    n_channels, n_x, n_y, n_z = grids.shape
+    low, high = start // n_y, (stop - 1) // n_y
+    lines = np.empty((n_derivatives, n_derivatives, order))
+    plane = np.empty((n_derivatives, order, order))
+    row = np.empty(order)
+    for a in range(n_channels):
+        for r in range(start, stop):
+            grids[a, r // n_y, r % n_y, :] = 0.0
+    for i in range(len(firsts)):
+        touched = False
+        for x in range(order):
+            i_x = (firsts[i, 0] + x) % n_x
+            touched = touched or low <= i_x <= high
+        if not touched:
+            continue
+        first_z = firsts[i, 2]
+        inside = first_z + order <= n_z
+        for a in range(n_channels):
+            lines[:] = 0.0
+            plane[:] = 0.0
+            for n in range(len(powers)):
+                d, e, f = powers[n]
+                source = sources[i, a, n]
+                for z in range(len(support)):
+                    lines[d, e, z] += source * weights[i, 2, f, z]
+            for d in range(n_derivatives):
+                for e in range(n_derivatives - d):
+                    for y in range(order):
+                        weight = weights[i, 1, e, y]
+                        for z in range(len(support)):
+                            plane[d, y, z] += weight * lines[d, e, z]
+            for x in range(order):
+                i_x = (firsts[i, 0] + x) % n_x
+                if i_x < low or i_x > high:
+                    continue
+                for y in range(order):
+                    i_y = (firsts[i, 1] + y) % n_y
+                    r = i_x * n_y + i_y
+                    if r < start or r >= stop:
+                        continue
+                    row[:] = 0.0
+                    for d in range(len(derivatives)):
+                        weight = weights[i, 0, d, x]
+                        for z in range(len(support)):
+                            row[z] += weight * plane[d, y, z]
+                    if inside:
+                        for z in range(len(support)):
+                            grids[a, i_x, i_y, first_z + z] += row[z]
+                    else:
+                        for z in range(len(support)):
+                            grids[a, i_x, i_y, (first_z + z) % n_z] += row[z]
+
+
+@loop
+def multiply(start, stop, spectra, kernel, out):
+    """out = kernel * spectra on the rows x * n_y + y in a range; spectra (channels, x, y, z)."""
+    n_y, n_z = kernel.shape[1], kernel.shape[2]
+    for a in range(len(spectra)):
+        for r in range(start, stop):
+            x, y = r // n_y, r % n_y
+            for z in range(n_z):
+                out[a, x, y, z] = kernel[x, y, z] * spectra[a, x, y, z]
+
+
+@loop
+def moments(start, stop, spectra, others, slope, out):
+    """Sums Σ_z slope Re(spectra* others) m^n, n = 0, 1, 2, over each row, m the frequency index along z.
+
+    Parameters
+    ----------
+    spectra, others : complex arrays, shape (channels, x, y, z)
+        Spectra of real grids: z runs over the non-negative frequencies. The modes left out are the mirror images of
+        those kept, so the caller doubles all but the m = 0 column; `out` holds that column separately.
+    slope : array, shape (x, y, z)
+        Zero at the Nyquist frequencies.
+    out : array, shape (rows, 4)
+        m = 0, then the three moments of m > 0.
+    """
+    n_y, n_z = slope.shape[1], slope.shape[2]
+    for r in range(start, stop):
+        x, y = r // n_y, r % n_y
+        column, zeroth, first, second = 0.0, 0.0, 0.0, 0.0
+        for a in range(len(spectra)):
+            one, other = spectra[a, x, y, 0], others[a, x, y, 0]
+            column += slope[x, y, 0] * (one.real * other.real + one.imag * other.imag)
+            for z in range(1, n_z):
+                one, other = spectra[a, x, y, z], others[a, x, y, z]
+                term = slope[x, y, z] * (one.real * other.real + one.imag * other.imag)
+                zeroth += term
+                first += term * z
+                second += term * z * z
+        out[r, 0] = column
+        out[r, 1] = zeroth
+        out[r, 2] = first
+        out[r, 3] = second

@@ -1,0 +1,285 @@
+"""The particle mesh: the smooth field of any number of sources in any periodicity, and its adjoint."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ase_lode import parallel
+from ase_lode._loops import mesh as loops
+from ase_lode.errors import ConfigError, StructureError
+from ase_lode.field import harmonics
+from ase_lode.field.accuracy import choose
+from ase_lode.field.kernel import Grid, mesh_kernel
+
+
+@dataclass(frozen=True)
+class _Operators:
+    """What depends on the grid alone: kernel, its slope, and the matrix from grid to Cartesian derivatives."""
+
+    key: tuple
+    kernel: np.ndarray
+    slope: np.ndarray
+    cartesian: np.ndarray
+
+
+@dataclass(frozen=True)
+class _State:
+    """What `pull_back` needs of `compute`; arrays over atoms in the order in which they were spread."""
+
+    grid: Grid
+    operators: _Operators
+    positions: np.ndarray
+    order: np.ndarray
+    firsts: np.ndarray
+    weights: np.ndarray
+    strengths: np.ndarray
+    spectra: np.ndarray
+    potentials: np.ndarray
+
+
+class ParticleMesh:
+    """Smooth field by B-splines and fast Fourier transforms.
+
+    Φ_i,alm = 𝒴_lm(∇) φ_a(r_i)/(2^l (p/2)_l) with φ_a(r) = Σ_j q_ja v_p(|r - r_j|; s), the atom itself included; far
+    away it is Σ_j q_ja Y_lm(r̂_ij)/r_ij^(p+l). Gradients are exact derivatives of this interpolated field.
+
+    Parameters
+    ----------
+    exponent : int
+        p in 1/r^p, from 1 to 6.
+    max_angular : int
+        Largest l.
+    width : float
+        Width s of the smearing in Å.
+    tolerance : float
+        Relative root-mean-square error of the field and its first derivatives.
+    shape : tuple of three int, optional
+        Grid points along the cell vectors, to keep the grid while the cell changes; by default a function of cell,
+        extent and tolerance. Also an attribute that may be set.
+
+    Notes
+    -----
+    With three periodic directions and p ≤ 3 the mean is dropped (see `background`). Along free directions the extent
+    of the atoms enters the box in coarse steps only.
+    """
+
+    def __init__(self, exponent, max_angular, width, tolerance=1e-5, shape=None):
+        if exponent not in range(1, 7):
+            raise ConfigError(f"Exponent {exponent} is not supported by the particle mesh; choose one from 1 to 6.")
+        self.exponent, self.max_angular, self.width, self.tolerance = exponent, max_angular, width, tolerance
+        self.shape = shape
+        self._reach, spacing, self.order = choose(tolerance, exponent, max_angular)
+        self.spacing = spacing * width
+        factors = harmonics.hobson(exponent, max_angular)[:, None]
+        self._harmonics = harmonics.solid_harmonics(max_angular) / factors  # [lm, monomial]
+        self._operators = None
+
+    def grid(self, system):
+        """The grid for a structure.
+
+        Parameters
+        ----------
+        system : System
+
+        Returns
+        -------
+        Grid
+
+        Raises
+        ------
+        StructureError
+            A shape was given and the atoms have left its box along a free direction.
+        """
+        periodic = tuple(bool(p) for p in system.pbc)
+        cell = _frame(system.cell, periodic)
+        margin = 2 * max(self._reach, 6.0) * self.width
+        shape = []
+        for c in range(3):
+            length = np.linalg.norm(cell[c])
+            if not periodic[c]:
+                heights = system.positions @ cell[c]
+                length = 2 * (heights.max() - heights.min()) + margin
+            n = fft_size(max(int(np.ceil(length / self.spacing)), self.order)) if self.shape is None else self.shape[c]
+            if not periodic[c]:
+                if n * self.spacing < length:
+                    raise StructureError("The atoms have left the mesh along a non-periodic direction; give a larger "
+                                         "mesh shape or none.")
+                cell[c] *= n * self.spacing
+            shape.append(int(n))
+        return Grid(cell, tuple(shape), periodic)
+
+    def compute(self, system, strengths, n_threads):
+        """Field at every atom.
+
+        Parameters
+        ----------
+        system : System
+        strengths : array, shape (atoms, channels)
+        n_threads : int
+
+        Returns
+        -------
+        phi : array, shape (atoms, channels, (max_angular+1)²)
+            In Å^-(p+l) per unit of strength.
+        state
+            What `pull_back` needs.
+        """
+        grid = self.grid(system)
+        operators = self._operators_of(grid)
+        order, firsts, weights = self._stencils(grid, system.positions, n_threads)
+        strengths = np.ascontiguousarray(strengths[order], dtype=float)
+        spectra = self._spread(grid, firsts, weights, strengths[:, :, None], 0, n_threads)
+        potentials = _convolve(grid, operators, spectra, n_threads, np.empty_like(spectra))
+        derivatives = self._read(firsts, weights, potentials, self.max_angular, n_threads)
+        size = self._harmonics.shape[1]
+        phi = np.empty((len(order), strengths.shape[1], len(self._harmonics)))
+        phi[order] = derivatives @ (self._harmonics @ operators.cartesian[:size, :size]).T
+        return phi, _State(grid, operators, system.positions, order, firsts, weights, strengths, spectra, potentials)
+
+    def pull_back(self, state, d_phi, n_threads, need_virial=True):
+        """Pull dE/dΦ back to positions, strain and strengths.
+
+        Parameters
+        ----------
+        state
+            Second result of `compute`.
+        d_phi : array, shape (atoms, channels, (max_angular+1)²)
+        n_threads : int
+        need_virial : bool
+
+        Returns
+        -------
+        gradient : array, shape (atoms, 3)
+        virial : array, shape (3, 3), or None
+            Σ r ⊗ dE/dr.
+        d_strengths : array, shape (atoms, channels)
+        """
+        n, operators, grid = self.max_angular, state.operators, state.grid
+        multipoles = d_phi[state.order] @ self._harmonics  # [i, a, monomial]
+        size = multipoles.shape[2]
+        spectra = self._spread(grid, state.firsts, state.weights, multipoles @ operators.cartesian[:size, :size], n,
+                               n_threads)
+        moments = _moments(grid, operators.slope, state.spectra, spectra, n_threads) if need_virial else None
+        adjoints = _convolve(grid, operators, spectra, n_threads, spectra)
+        at_sources = self._read(state.firsts, state.weights, adjoints, 1, n_threads) @ operators.cartesian[:4, :4].T
+        at_centres = self._read(state.firsts, state.weights, state.potentials, n + 1, n_threads) @ operators.cartesian.T
+        d_strengths, gradient = np.empty_like(state.strengths), np.empty((len(state.order), 3))
+        d_strengths[state.order] = at_sources[:, :, 0]
+        forward = np.take(at_centres, harmonics.raised(n), axis=2)  # [i, a, monomial, c]
+        gradient[state.order] = (np.einsum("ia,iac->ic", state.strengths, at_sources[:, :, 1:])
+                                 + np.einsum("iam,iamc->ic", multipoles, forward))
+        if not need_virial:
+            return gradient, None, d_strengths
+        overlap = np.einsum("iam,ian->mn", multipoles, at_centres[:, :, :size], optimize=True)
+        return gradient, self._virial(state, overlap, moments, gradient), d_strengths
+
+    def _virial(self, state, overlap, moments, gradient):
+        """Σ r ⊗ dE/dr from the strain of the box at fixed fractional coordinates.
+
+        Under a strain of the periodic vectors the box of a partly periodic system keeps its lengths along the free
+        directions, which turn to stay normal. With P and N the projectors on periodic and free directions and T the
+        derivative at fixed fractional coordinates, dE/dε = T P - N Tᵀ P + G N + N Gᵀ P, G = Σ dE/dr ⊗ r; for a fully
+        periodic system it is T.
+        """
+        periodic = np.array(state.grid.periodic)
+        basis = state.grid.cell[periodic]
+        along = np.linalg.pinv(basis) @ basis if len(basis) else np.zeros((3, 3))
+        free = np.eye(3) - along
+        # The kernel strains with k and the volume, 𝒴_lm(∇) with ∂_a → ∂_a - ε_ba ∂_b.
+        exchange = np.einsum("mn,mabn->ba", overlap, harmonics.exchanged(self.max_angular))
+        strain = -np.trace(overlap) * along + moments - exchange
+        heights = np.zeros((3, 3)) if periodic.all() else gradient.T @ (state.positions @ free)
+        total = strain @ along - free @ strain.T @ along + heights + free @ heights.T @ along
+        return total.T
+
+    def _operators_of(self, grid):
+        if self._operators is None or self._operators.key != grid.key:
+            kernel, slope = mesh_kernel(grid, self.exponent, self.width, self.order)
+            jacobian = np.linalg.inv(grid.cell) * np.array(grid.shape)
+            cartesian = harmonics.substitution(jacobian, self.max_angular + 1)
+            self._operators = _Operators(grid.key, kernel, slope, cartesian)
+        return self._operators
+
+    def _stencils(self, grid, positions, n_threads):
+        """Splines around the atoms, sorted along the grid so that neighbours in memory are neighbours in space."""
+        shape = np.array(grid.shape)
+        fractional = positions @ np.linalg.inv(grid.cell)
+        coordinates = (fractional - np.floor(fractional)) * shape
+        cells = coordinates.astype(np.int64)
+        order = np.argsort(cells[:, 0] * shape[1] + cells[:, 1], kind="stable")
+        firsts = np.empty((len(order), 3), dtype=np.int64)
+        weights = np.empty((len(order), 3, self.max_angular + 2, self.order))
+        parallel.run(loops.splines, len(order), n_threads, coordinates[order], shape, self._support,
+                     (0,) * (self.max_angular + 2), firsts, weights)
+        return order, firsts, weights
+
+    def _spread(self, grid, firsts, weights, sources, degree, n_threads):
+        from scipy.fft import rfftn
+
+        grids = np.empty((sources.shape[1], *grid.shape))
+        parallel.run(loops.spread, grid.shape[0] * grid.shape[1], n_threads, firsts, weights, sources,
+                     harmonics.monomials(degree), self._support, (0,) * (degree + 1), grids)
+        return rfftn(grids, axes=(1, 2, 3), overwrite_x=True, workers=n_threads)
+
+    def _read(self, firsts, weights, grids, degree, n_threads):
+        powers = harmonics.monomials(degree)
+        out = np.empty((len(firsts), len(grids), len(powers)))
+        parallel.run(loops.read, len(firsts), n_threads, firsts, weights, grids, powers, self._support,
+                     (0,) * (degree + 1), out)
+        return out
+
+    @property
+    def _support(self):
+        return (0,) * self.order
+
+
+def fft_size(n):
+    """Smallest even size ≥ n that transforms fast: 2^a 3^b 5^c."""
+    from scipy.fft import next_fast_len
+
+    size = next_fast_len(n, real=True)
+    while size % 2:
+        size = next_fast_len(size + 1, real=True)
+    return size
+
+
+def _convolve(grid, operators, spectra, n_threads, out):
+    from scipy.fft import irfftn
+
+    parallel.run(loops.multiply, grid.shape[0] * grid.shape[1], n_threads, spectra, operators.kernel, out)
+    return irfftn(out, s=grid.shape, axes=(1, 2, 3), overwrite_x=True, workers=n_threads)
+
+
+def _moments(grid, slope, spectra, others, n_threads):
+    """-2/N Σ_k slope k ⊗ k Re(spectra* others), N the number of grid points: how the kernel strains with k."""
+    rows = np.empty((grid.shape[0] * grid.shape[1], 4))
+    parallel.run(loops.moments, len(rows), n_threads, spectra, others, slope, rows)
+    x, y, _ = grid.frequencies()
+    x, y = np.repeat(x, len(y)), np.tile(y, len(x))
+    zeroth = rows[:, 0] + 2 * rows[:, 1]
+    sums = np.array([[np.sum(zeroth * x * x), np.sum(zeroth * x * y), np.sum(2 * rows[:, 2] * x)],
+                     [0.0, np.sum(zeroth * y * y), np.sum(2 * rows[:, 2] * y)],
+                     [0.0, 0.0, np.sum(2 * rows[:, 3])]])
+    sums += np.triu(sums, 1).T
+    vectors = grid.reciprocal()
+    return -2 / np.prod(grid.shape) * vectors.T @ sums @ vectors
+
+
+def _frame(cell, periodic):
+    """The cell with unit normals along its free directions, turning smoothly with the periodic ones."""
+    result = np.array(cell)
+    free = np.flatnonzero(~np.array(periodic))
+    if len(free) == 3:
+        return np.eye(3)
+    if len(free) == 2:
+        # The smallest rotation that takes the nearest Cartesian axis to the wire takes the other two to the normals.
+        axis = result[np.flatnonzero(periodic)[0]]
+        axis = axis / np.linalg.norm(axis)
+        nearest = int(np.argmax(np.abs(axis)))
+        axis = axis * np.sign(axis[nearest])
+        others = [c for c in range(3) if c != nearest]
+        for row, c in zip(free, others):
+            turned = np.eye(3)[c] - axis[c] / (1 + axis[nearest]) * axis
+            turned[nearest] -= axis[c] / (1 + axis[nearest])
+            result[row] = turned
+    return result
