@@ -1,0 +1,112 @@
+"""Errors of a potential against labels: root mean square and mean absolute, per label, element and class."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ase_lode.system import CHEMICAL_SYMBOLS
+
+#: Unit of each label's errors; energies are per atom.
+UNITS = {"energy": "eV/atom", "forces": "eV/Å", "stress": "eV/Å³"}
+
+
+@dataclass
+class Comparison:
+    """Predictions beside labels of many structures, and how uncertain the potential was.
+
+    Attributes
+    ----------
+    reference, predicted, sigma : dict of list of array
+        By label ("energy", "forces", "stress"), one array per structure; energies per atom; `sigma` is empty for a
+        potential without a posterior.
+    structures : dict of list of Structure
+        By label, the structure of each array.
+    """
+
+    reference: dict = field(default_factory=dict)
+    predicted: dict = field(default_factory=dict)
+    sigma: dict = field(default_factory=dict)
+    structures: dict = field(default_factory=dict)
+
+    def add(self, structure, label, reference, predicted, sigma=None):
+        """One label of one structure."""
+        for place, value in ((self.reference, reference), (self.predicted, predicted), (self.sigma, sigma)):
+            if value is not None:
+                place.setdefault(label, []).append(np.atleast_1d(np.asarray(value, dtype=float)))
+        self.structures.setdefault(label, []).append(structure)
+
+    def errors(self, label):
+        """Predicted minus reference, all numbers in one row."""
+        return np.concatenate([(p - r).ravel() for p, r in zip(self.predicted[label], self.reference[label])])
+
+    def summary(self):
+        """Errors per label, and of the energies and forces per element and class, as plain numbers."""
+        result = {label: {**_errors(self.errors(label)), "unit": UNITS[label]} for label in self.reference}
+        if "forces" in self.reference:
+            result["forces_by_element"] = self._by_element()
+        for label in self.reference:
+            classes = self._by_class(label)
+            if len(classes) > 1:
+                result[f"{label}_by_config_type"] = classes
+        return result
+
+    def _by_element(self):
+        numbers = np.concatenate([s.system.numbers for s in self.structures["forces"]])
+        errors = self.errors("forces").reshape(-1, 3)
+        return {CHEMICAL_SYMBOLS[z]: _errors(errors[numbers == z].ravel()) for z in np.unique(numbers)}
+
+    def _by_class(self, label):
+        kinds = {}
+        for structure, predicted, reference in zip(self.structures[label], self.predicted[label], self.reference[label]):
+            kinds.setdefault(structure.config_type, []).append((predicted - reference).ravel())
+        return {kind: _errors(np.concatenate(parts)) for kind, parts in sorted(kinds.items())}
+
+    def coverage(self):
+        """Share of errors within one predicted standard deviation, per label."""
+        return {label: float(np.mean(abs(self.errors(label)) <= np.concatenate([s.ravel() for s in sigmas])))
+                for label, sigmas in self.sigma.items()}
+
+
+def _errors(errors):
+    return {"rmse": float(np.sqrt(np.mean(errors**2))), "mae": float(np.mean(abs(errors))), "count": len(errors)}
+
+
+def compare(potential, structures, n_threads=1, progress=None, label=""):
+    """Evaluate a potential on labelled structures, exactly as a calculator would.
+
+    Parameters
+    ----------
+    potential : Potential
+        What to judge.
+    structures : list of Structure
+        With labels; those that are None are left out.
+    n_threads : int
+        Threads of each evaluation.
+
+    Returns
+    -------
+    Comparison
+    """
+    result = Comparison()
+    for structure in progress.track(structures, label) if progress else structures:
+        out = potential.evaluate(structure.system, n_threads=n_threads)
+        n = len(structure)
+        if structure.energy is not None:
+            result.add(structure, "energy", structure.energy / n, out.energy / n,
+                       _of(out, "energy_uncertainty", 1 / n))
+        if structure.forces is not None:
+            result.add(structure, "forces", structure.forces, -out.gradient, _of(out, "forces_uncertainty", 1.0))
+        if structure.stress is not None:
+            result.add(structure, "stress", structure.stress, voigt(out.virial) / structure.system.measure)
+    return result
+
+
+def _of(out, name, scale):
+    value = getattr(out, name, None)
+    return None if value is None else value * scale
+
+
+def voigt(tensor):
+    """xx yy zz yz xz xy of the symmetric part of a (3, 3) tensor."""
+    symmetric = (tensor + tensor.T) / 2
+    return symmetric[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]

@@ -1,0 +1,142 @@
+"""Rows of the least-squares problem: the features of labelled structures, weighted so that all labels count alike."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ase_lode.models.baseline import compositions
+
+#: What a row is about, as an index.
+KINDS = ("energy", "forces", "stress")
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What one residual of each label is divided by; 0 leaves the label out.
+
+    Attributes
+    ----------
+    energy : float
+        In eV per square root of atoms.
+    forces : float
+        In eV/Å.
+    stress : float
+        In eV/Å³.
+    """
+
+    energy: float = 0.0
+    forces: float = 0.0
+    stress: float = 0.0
+
+
+def label_spreads(structures, reference):
+    """Spread of every label in the training set, relative to which residuals are weighed.
+
+    Parameters
+    ----------
+    structures : list of Structure
+        Training structures.
+    reference : array, shape (structures,)
+        Baseline energies in eV.
+
+    Returns
+    -------
+    dict
+        Root mean square of the energies per atom beyond the baseline (eV), of force components (eV/Å), of stress
+        components (eV/Å³); labels without a value are absent.
+    """
+    energies = [(s.energy - e) / len(s) for s, e in zip(structures, reference) if s.energy is not None]
+    forces = [s.forces.ravel() for s in structures if s.forces is not None]
+    stresses = [s.stress for s in structures if s.stress is not None]
+    spreads = {}
+    for kind, values in zip(KINDS, (energies, forces, stresses)):
+        if values:
+            spread = float(np.sqrt(np.mean(np.hstack(values) ** 2)))
+            spreads[kind] = spread if spread > 0 else 1.0
+    return spreads
+
+
+class RowMaker:
+    """Turns structures into weighted rows over all columns: features by element, then atoms by element.
+
+    The columns of the composition let reference energies follow the mean of the features instead of fighting it.
+
+    Parameters
+    ----------
+    representation : Representation
+        Gives the features' sums and derivatives.
+    elements : sequence of str
+        The model's elements.
+    baseline : Baseline
+        Removed from the energies; its repulsion is zero on every training structure.
+    scales : Scales
+        Divisors of the residuals.
+    n_threads : int
+        Threads of the representation.
+    """
+
+    def __init__(self, representation, elements, baseline, scales, n_threads=1):
+        self.representation = representation
+        self.elements = elements
+        self.baseline = baseline
+        self.scales = scales
+        self.n_threads = n_threads
+        self.n_features = len(elements) * representation.n_features
+        self.n_columns = self.n_features + len(elements)
+
+    def count(self, structure):
+        """Number of rows of a structure."""
+        return len(self._kinds(structure))
+
+    def _uses(self, structure):
+        return tuple(getattr(self.scales, kind) > 0 and getattr(structure, kind) is not None for kind in KINDS)
+
+    def _kinds(self, structure):
+        sizes = (1, 3 * len(structure), 6)
+        return np.repeat(np.arange(3), [size * use for size, use in zip(sizes, self._uses(structure))])
+
+    def fill(self, structure, rows, targets):
+        """Write a structure's rows, shape (count, n_columns), and targets; returns the kind of every row."""
+        energy, forces, stress = self._uses(structure)
+        system, n = structure.system, len(structure)
+        made = self.representation.rows(system, forces=forces, stress=stress, n_threads=self.n_threads)
+        at = 0
+        if energy:
+            counts = compositions([system], self.elements)[0]
+            factor = 1 / (self.scales.energy * np.sqrt(n))
+            rows[0, :self.n_features] = factor * made.energy
+            rows[0, self.n_features:] = factor * counts
+            targets[0] = factor * (structure.energy - counts @ self.baseline.energies)
+            at = 1
+        if forces:
+            block = slice(at, at + 3 * n)
+            np.multiply(made.gradient, -1 / self.scales.forces, out=rows[block, :self.n_features])
+            rows[block, self.n_features:] = 0
+            targets[block] = structure.forces.ravel() / self.scales.forces
+            at += 3 * n
+        if stress:
+            block = slice(at, at + 6)
+            np.multiply(made.virial, 1 / (self.scales.stress * system.measure), out=rows[block, :self.n_features])
+            rows[block, self.n_features:] = 0
+            targets[block] = structure.stress / self.scales.stress
+        return self._kinds(structure)
+
+    def stack(self, structures, progress=None, label="rows"):
+        """Rows of several structures in memory.
+
+        Returns
+        -------
+        rows : array, shape (rows, n_columns)
+        targets : array, shape (rows,)
+        kinds : array of int, shape (rows,)
+            Index into `KINDS`.
+        first : array of int, shape (structures + 1,)
+            Structure s owns the rows ``first[s]:first[s + 1]``.
+        """
+        first = np.concatenate(([0], np.cumsum([self.count(s) for s in structures]))).astype(int)
+        rows, targets = np.empty((first[-1], self.n_columns)), np.empty(first[-1])
+        kinds = np.empty(first[-1], dtype=int)
+        for index, structure in enumerate(progress.track(structures, label) if progress else structures):
+            part = slice(first[index], first[index + 1])
+            kinds[part] = self.fill(structure, rows[part], targets[part])
+        return rows, targets, kinds, first
