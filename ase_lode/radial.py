@@ -1,6 +1,7 @@
 """Functions of one distance: the cutoff function, radial bases, and tables with an error bound."""
 
 from fractions import Fraction
+from math import lcm
 
 import numpy as np
 from scipy.special import gamma, spherical_jn
@@ -166,8 +167,8 @@ class RadialTable:
         Distances (points,) → values and slopes, both (points, 1 or max_angular + 1, n), zero at `reach`.
     reach : float
         Where the table ends, in Å.
-    kink : float, optional
-        Distance where the second derivative jumps; it becomes a node, since a spline across it would be poor.
+    kinks : sequence of float
+        Distances where the second derivative jumps; they become nodes, since a spline across them would be poor.
 
     Attributes
     ----------
@@ -179,8 +180,8 @@ class RadialTable:
         Largest error midway between nodes, relative to the largest value.
     """
 
-    def __init__(self, function, reach, kink=0.0):
-        parts = Fraction(kink / reach).limit_denominator(1000).denominator
+    def __init__(self, function, reach, kinks=()):
+        parts = lcm(*(Fraction(kink / reach).limit_denominator(1000).denominator for kink in kinks))
         intervals = parts * -(-MIN_INTERVALS // parts)
         self.error = np.inf
         while self.error > TABLE_ERROR and intervals <= MAX_INTERVALS:

@@ -208,3 +208,44 @@ def pull_back(start, stop, first, j, vectors, distances, species, table, step, l
                 along -= lost * inverse
                 for c in range(3):
                     pair_gradient[p, c] += tangential[c] * inverse + along * unit[c, b]
+
+
+@loop
+def jacobian(start, stop, vectors, distances, table, step, l_max, norm, n_radial, derivative):
+    """derivative[p, c, lm, n] = d(R_nl Y_lm)/d(r_j - r_i)_c of every pair."""
+    per_l = table.shape[2] > 1
+    unit = np.empty((3, BLOCK))
+    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, BLOCK))
+    cosines = np.empty((2 * l_max + 4, BLOCK))
+    harmonics = np.empty(((l_max + 1) ** 2, BLOCK))
+    gradients = np.empty((3, (l_max + 1) ** 2, BLOCK))
+    for p0 in range(start, stop, BLOCK):
+        count = min(BLOCK, stop - p0)
+        for b in range(BLOCK):
+            p = p0 + min(b, count - 1)
+            inverse = 1.0 / distances[p]
+            for c in range(3):
+                unit[c, b] = vectors[p, c] * inverse
+        _harmonics(l_max, norm, unit, legendre, cosines, harmonics)
+        _harmonic_gradients(l_max, norm, unit, legendre, cosines, gradients)
+        for b in range(count):
+            p = p0 + b
+            x = distances[p] / step
+            node = min(int(x), table.shape[0] - 2)
+            t = x - node
+            u = 1.0 - t
+            for l in range(l_max + 1):
+                k = l if per_l else 0
+                for n in range(n_radial):
+                    left = table[node, 0, k, n]
+                    right = table[node + 1, 0, k, n]
+                    left_slope = table[node, 1, k, n]
+                    right_slope = table[node + 1, 1, k, n]
+                    value = (u * u * (1.0 + 2.0 * t) * left + t * u * u * left_slope
+                             + t * t * (3.0 - 2.0 * t) * right - t * t * u * right_slope) / distances[p]
+                    slope = (6.0 * t * u * (right - left) + u * (1.0 - 3.0 * t) * left_slope
+                             + t * (3.0 * t - 2.0) * right_slope) / step - l * value
+                    for lm in range(l * l, (l + 1) * (l + 1)):
+                        for c in range(3):
+                            derivative[p, c, lm, n] = (value * gradients[c, lm, b]
+                                                       + slope * unit[c, b] * harmonics[lm, b])

@@ -33,8 +33,8 @@ class DensityExpansion(NeighborExpansion):
         self.n_radial = config.max_radial
         self._config = config
         self._basis = make_basis(config.basis, config.cutoff, config.max_radial)
-        kink = config.cutoff - (config.cutoff_width or 0.0)
-        super().__init__(RadialTable(self._radial, config.cutoff, kink), config.max_angular)
+        kinks = [config.cutoff - (config.cutoff_width or 0.0)]
+        super().__init__(RadialTable(self._radial, config.cutoff, kinks), config.max_angular)
         self.own = np.zeros(self.n_radial)
         if config.basis == "gto":
             values, _ = gaussian_density_integrals(self._basis, config.smearing, 0, [0.0])

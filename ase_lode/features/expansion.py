@@ -46,3 +46,10 @@ class NeighborExpansion:
         """Add dE/d(r_j - r_i) to `pair_gradient`, shape (pairs, 3), given dE/d(out)."""
         run(loops.pull_back, len(d_out), n_threads, pairs.first, pairs.j, pairs.vectors, pairs.distances, species,
             self._table, self._step, self._l_max, self._norm, d_out, pair_gradient)
+
+    def jacobian(self, pairs, n_radial):
+        """d(R_nl Y_lm)/d(r_j - r_i) of every pair, shape (pairs, 3, lm, n_radial); for training, never for MD."""
+        derivative = np.empty((len(pairs.j), 3, (self._l_max + 1) ** 2, n_radial))
+        loops.jacobian(0, len(pairs.j), pairs.vectors, pairs.distances, self._table, self._step, self._l_max,
+                       self._norm, n_radial, derivative)
+        return derivative
