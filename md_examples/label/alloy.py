@@ -1,0 +1,61 @@
+"""Cu, Al and their alloys, strained and rattled, with the effective medium theory: energies, forces, stress.
+
+Usage (seconds)::
+
+    python alloy.py
+"""
+
+from functools import partial
+
+import numpy as np
+from ase.build import bulk
+from batches import fill, random_of
+from labels import label
+
+LEVEL = "EMT"
+PROPERTIES = ("energy", "forces", "stress")
+#: Cubic lattice constants (Å); an alloy's is interpolated.
+LATTICE = {"Cu": 3.6, "Al": 4.0}
+#: Elements on the four sites of the cubic cell, by group.
+SITES = {
+    "Cu": ["Cu", "Cu", "Cu", "Cu"],
+    "Cu3Al": ["Al", "Cu", "Cu", "Cu"],
+    "CuAl": ["Al", "Al", "Cu", "Cu"],
+    "CuAl3": ["Cu", "Al", "Al", "Al"],
+    "Al": ["Al", "Al", "Al", "Al"],
+}
+#: Linear scalings of the perfect crystal, for an equation of state.
+SCALINGS = (0.96, 0.98, 1.0, 1.03)
+#: Repetitions of the cubic cell, in turn.
+REPEATS = [(1, 1, 1), (2, 1, 1), (2, 2, 1), (1, 2, 1)]
+
+
+def perfect(group, scaling):
+    """Return the cubic cell of one composition: fcc, L1_2 or L1_0 order."""
+    sites = SITES[group]
+    atoms = bulk("Cu", "fcc", a=scaling * np.mean([LATTICE[element] for element in sites]), cubic=True)
+    atoms.symbols = sites
+    return atoms
+
+
+def composition(group):
+    """Return 4 perfect crystals, then 8 strained and rattled ones of 4 to 16 atoms, half with elements shuffled."""
+    random = random_of(group)
+    structures = [perfect(group, scaling) for scaling in SCALINGS]
+    for turn, displacement in enumerate(np.linspace(0.02, 0.25, 8)):
+        atoms = perfect(group, random.uniform(0.96, 1.04)) * REPEATS[turn % 4]
+        if turn >= 4:
+            atoms.symbols = random.permutation(list(atoms.symbols))
+        strain = random.normal(scale=0.03, size=(3, 3))
+        atoms.set_cell(atoms.cell @ (np.eye(3) + (strain + strain.T) / 2), scale_atoms=True)
+        atoms.positions += random.normal(scale=displacement / np.sqrt(3), size=atoms.positions.shape)
+        structures.append(atoms)
+    kinds = ["volumes"] * len(SCALINGS) + ["disordered"] * 8
+    return [
+        label(atoms, LEVEL, PROPERTIES, config_type=kind, group=group)
+        for kind, atoms in zip(kinds, structures, strict=True)
+    ]
+
+
+if __name__ == "__main__":
+    fill("cual_emt.extxyz", {group: partial(composition, group) for group in SITES})
