@@ -47,6 +47,8 @@ class FullField:
         self._projection = Projection(config)
         self._pairs = _PairSum(self._projection, elements)
         self._mesh = _MeshSum(self._projection, elements, tolerance) if config.exponent == 1 else None
+        #: The particle mesh, or None where there is none.
+        self.mesh = self._mesh and self._mesh.mesh
         self._waves = _WaveSum(self._projection)
         self.cutoff = self._mesh.reach if self._mesh else config.cutoff
 
@@ -179,7 +181,7 @@ class _MeshSum:
         else:
             self.reach = config.cutoff + reach * config.smearing
             self._width = self.reach / reach
-        self._mesh = ParticleMesh(1, config.max_angular, self._width, tolerance)
+        self.mesh = ParticleMesh(1, config.max_angular, self._width, tolerance)
 
     @cached_property
     def _near(self):
@@ -188,7 +190,7 @@ class _MeshSum:
         return _NearSum(table, config.max_angular, config.max_radial, self._n_elements)
 
     def compute(self, system, species, sources, neighbors, n_threads):
-        smooth, state = self._mesh.compute(system, sources.strengths, n_threads)
+        smooth, state = self.mesh.compute(system, sources.strengths, n_threads)
         pairs = neighbors.pairs(system, self.reach, n_threads)
         values = self._near.compute(pairs, species, sources, n_threads)
         values += np.einsum("iam,mn->iman", smooth, self._moments_of_lm)
@@ -198,7 +200,7 @@ class _MeshSum:
     def pull_back(self, system, species, sources, state, d_values, gradient, virial, n_threads):
         state, pairs = state
         d_smooth = np.ascontiguousarray(np.einsum("iman,mn->iam", d_values, self._moments_of_lm))
-        d_positions, d_strain, _ = self._mesh.pull_back(state, d_smooth, n_threads)
+        d_positions, d_strain, _ = self.mesh.pull_back(state, d_smooth, n_threads)
         gradient += d_positions
         virial += d_strain
         self._near.pull_back(pairs, species, sources, d_values, gradient, virial, n_threads)

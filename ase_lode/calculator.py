@@ -1,0 +1,183 @@
+"""The ASE calculator: Atoms in, results out; the one place of signs, Voigt orders and warnings."""
+
+import warnings
+
+import numpy as np
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+
+from ase_lode.errors import ConfigError, StructureError
+from ase_lode.features.representation import TOLERANCE
+from ase_lode.models.library import load_potential
+from ase_lode.models.potential import Evaluator
+from ase_lode.neighbors import NeighborList
+from ase_lode.parallel import available_threads
+from ase_lode.system import System
+
+#: Excess over the training range, in units of that range, from which a structure counts as extrapolation.
+EXTRAPOLATION = 0.5
+#: Atoms closer than this in Å are called coincident.
+COINCIDENT = 0.1
+VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+
+
+class ExtrapolationWarning(UserWarning):
+    """A structure lies outside what the potential was trained on."""
+
+
+class LODECalculator(Calculator):
+    """A multi-scale potential as an ASE calculator.
+
+    One evaluation serves energy, forces and stress. The results are a pure function of the structure: the same input
+    gives the same bits whatever was computed before and on however many threads.
+
+    Parameters
+    ----------
+    potential : str, path-like or Potential
+        A shipped name (see `list_potentials`), the path of a file, or a loaded potential.
+    skin : float
+        Distance in Å by which the neighbour list reaches further, so that it survives small moves.
+    n_threads : int, optional
+        Threads to use; all cores by default.
+    charge : float, optional
+        Total charge in e; by default `atoms.info["charge"]`, or 0.
+    uncertainty : bool
+        Whether every evaluation also gives `extras["energy_uncertainty"]` (eV) and `extras["forces_uncertainty"]`
+        (eV/Å, shape (atoms, 3)).
+    on_extrapolation : {"warn", "stop", "ignore"}
+        What to do with structures outside the training range and with coincident atoms.
+    tolerance : float
+        Relative error of the long-range fields and their first derivatives.
+
+    Raises
+    ------
+    PotentialFileError
+        The potential cannot be found or is damaged.
+    ConfigError
+        A keyword is out of range.
+    """
+
+    name = "ase_lode"
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
+    ignored_changes = {"initial_charges", "initial_magmoms"}
+
+    def __init__(self, potential, *, skin=1.0, n_threads=None, charge=None, uncertainty=False,
+                 on_extrapolation="warn", tolerance=TOLERANCE):
+        super().__init__()
+        _check_keywords(skin, n_threads, on_extrapolation, tolerance)
+        self.potential = load_potential(potential)
+        if uncertainty and self.potential.posterior is None:
+            raise ConfigError(f"The potential '{self.potential.name}' carries no uncertainty; leave uncertainty out.")
+        #: Results that ASE has no name for.
+        self.extras = {}
+        self._skin = skin
+        self._n_threads = n_threads or available_threads()
+        self._charge = charge
+        self._uncertainty = uncertainty
+        self._on_extrapolation = on_extrapolation
+        self._evaluator = Evaluator(self.potential, tolerance)
+        self._neighbors = NeighborList(self._evaluator.representation.cutoff, skin)
+
+    def check_state(self, atoms, tol=1e-15):
+        """ASE's list of changes, and the charge in `atoms.info`, which ASE does not look at."""
+        changes = super().check_state(atoms, tol)
+        if self.atoms is not None and self._charge is None:
+            if self.atoms.info.get("charge", 0.0) != atoms.info.get("charge", 0.0):
+                changes.append("charge")
+        return changes
+
+    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
+        """Evaluate energy, forces and stress together."""
+        super().calculate(atoms, properties, system_changes)
+        self.extras = {}
+        self.results, self.extras = self._evaluate(self.atoms, self._neighbors)
+        if "stress" in (properties or ()) and "stress" not in self.results:
+            raise PropertyNotImplementedError("Stress needs a periodic structure with a volume; set atoms.cell and pbc.")
+
+    def predict(self, structures, properties=("energy", "forces")):
+        """Results of many structures.
+
+        Parameters
+        ----------
+        structures : iterable of ase.Atoms
+            Not changed; their own calculators are left alone.
+        properties : sequence of str
+            From `implemented_properties`, and names of `extras`.
+
+        Returns
+        -------
+        list of dict
+            In the order of the input; a stress is left out where it is not defined.
+
+        Raises
+        ------
+        ConfigError
+            A property that this potential does not give.
+        """
+        known = [*self.implemented_properties, *(["energy_uncertainty", "forces_uncertainty"] * self._uncertainty)]
+        unknown = [name for name in properties if name not in known]
+        if unknown:
+            raise ConfigError(f"Properties {', '.join(unknown)} are not given by this calculator; choose from "
+                              f"{', '.join(known)}.")
+        predictions = []
+        for atoms in structures:
+            results, extras = self._evaluate(atoms, None)
+            predictions.append({name: value for name, value in {**results, **extras}.items() if name in properties})
+        return predictions
+
+    def pin_mesh(self, atoms):
+        """Keep the particle mesh that fits `atoms` for all later cells: energies stay smooth while a cell changes."""
+        system = System.from_atoms(atoms, self._charge)
+        if system.pbc.any():
+            self.set_state({"mesh": [mesh.grid(system).shape for mesh in self._meshes()]})
+
+    def get_state(self):
+        """What a checkpoint must keep besides the potential: the pinned meshes, None where they are not pinned."""
+        return {"mesh": [mesh.shape for mesh in self._meshes()]}
+
+    def set_state(self, state):
+        """Restore what `get_state` gave."""
+        for mesh, shape in zip(self._meshes(), state["mesh"], strict=True):
+            mesh.shape = None if shape is None else tuple(int(n) for n in shape)
+        self.reset()
+
+    def _meshes(self):
+        return [expansion.mesh for expansion in self._evaluator.representation.fields if expansion.mesh is not None]
+
+    def _evaluate(self, atoms, neighbors):
+        system = System.from_atoms(atoms, self._charge)
+        evaluation = self._evaluator.evaluate(system, neighbors, self._n_threads, uncertainty=self._uncertainty)
+        self._judge(evaluation)
+        results = {"energy": evaluation.energy, "free_energy": evaluation.energy, "energies": evaluation.energies,
+                   "forces": -evaluation.gradient}
+        volume = abs(np.linalg.det(atoms.cell.array))
+        if system.pbc.any() and volume > 0:
+            results["stress"] = np.array([evaluation.virial[a, b] for a, b in VOIGT]) / volume
+        extras = {}
+        if self._uncertainty:
+            extras = {"energy_uncertainty": evaluation.energy_uncertainty,
+                      "forces_uncertainty": evaluation.gradient_uncertainty}
+        return results, extras
+
+    def _judge(self, evaluation):
+        """Warn of structures that the potential cannot know, or refuse them."""
+        message = None
+        if evaluation.closest < COINCIDENT:
+            message = f"Two atoms are only {evaluation.closest:.3g} Å apart; check the structure for coincident atoms."
+        elif evaluation.extrapolation > EXTRAPOLATION:
+            message = (f"The structure lies outside the training data of '{self.potential.name}' (by "
+                       f"{evaluation.extrapolation:.1f} times their range); do not trust the result.")
+        if message and self._on_extrapolation == "stop":
+            raise StructureError(message)
+        if message and self._on_extrapolation == "warn":
+            warnings.warn(message, ExtrapolationWarning, stacklevel=4)
+
+
+def _check_keywords(skin, n_threads, on_extrapolation, tolerance):
+    if not (np.isfinite(skin) and skin >= 0):
+        raise ConfigError(f"skin must be a distance in Å of at least 0, not {skin}.")
+    if n_threads is not None and (n_threads != int(n_threads) or n_threads < 1):
+        raise ConfigError(f"n_threads must be a whole number of at least 1, not {n_threads}.")
+    if on_extrapolation not in ("warn", "stop", "ignore"):
+        raise ConfigError(f"on_extrapolation must be warn, stop or ignore, not {on_extrapolation!r}.")
+    if not 1e-12 <= tolerance <= 1e-2:
+        raise ConfigError(f"tolerance must lie between 1e-12 and 1e-2, not {tolerance}.")

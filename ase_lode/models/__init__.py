@@ -1,0 +1,1 @@
+"""Fitted potentials: baseline, head, file format and the library of shipped ones."""

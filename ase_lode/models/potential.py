@@ -1,0 +1,223 @@
+"""A fitted potential: architecture, weights, baseline and card, and its energies, gradients and uncertainties."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ase_lode.errors import PotentialFileError
+from ase_lode.features.representation import TOLERANCE, Representation
+from ase_lode.hypers import ModelConfig, read_config
+from ase_lode.models import file
+from ase_lode.models.baseline import Baseline
+
+
+@dataclass
+class Evaluation:
+    """What a potential says of one structure, in eV and Å.
+
+    Attributes
+    ----------
+    energy : float
+    energies : array, shape (atoms,)
+    gradient : array, shape (atoms, 3), or None
+        dE/dr, the negative of the forces.
+    virial : array, shape (3, 3), or None
+        dE/dε, symmetric.
+    energy_uncertainty : float or None
+        One standard deviation of the energy.
+    gradient_uncertainty : array, shape (atoms, 3), or None
+    extrapolation : float
+        How far the environments leave the range of the training data, in units of that range; 0 inside.
+    closest : float
+        Smallest distance of two atoms within the cutoff, infinite without neighbours.
+    """
+
+    energy: float
+    energies: np.ndarray
+    gradient: np.ndarray | None
+    virial: np.ndarray | None
+    energy_uncertainty: float | None
+    gradient_uncertainty: np.ndarray | None
+    extrapolation: float
+    closest: float
+
+
+class Potential:
+    """A potential linear in the invariants of each centre element (ridge head), with a baseline.
+
+    Parameters
+    ----------
+    model : ModelConfig
+        With all defaults resolved, elements listed and charges known.
+    weights : array, shape (elements, features)
+        In eV.
+    baseline : Baseline
+    header : dict
+        The card: name, level_of_theory, source, licence, errors, ...
+    posterior : array, shape (samples, elements, features), optional
+        Weight vectors drawn from the posterior, for uncertainties.
+    ranges : (array, array), each (elements, channels), optional
+        Smallest and largest coefficients at l = 0 in the training data.
+    sha256 : str, optional
+        Checksum of the file it was loaded from.
+    """
+
+    def __init__(self, model, weights, baseline, header, posterior=None, ranges=None, sha256=None):
+        self.model = model
+        self.weights = weights
+        self.baseline = baseline
+        self.header = dict(header)
+        self.posterior = posterior
+        self.ranges = ranges
+        self.sha256 = sha256
+
+    @property
+    def name(self):
+        return self.header.get("name", "potential")
+
+    @property
+    def elements(self):
+        return list(self.model.elements)
+
+    @cached_property
+    def _evaluator(self):
+        return Evaluator(self)
+
+    def evaluate(self, system, n_threads=1, gradient=True, uncertainty=False):
+        """Energy and derivatives of one `System`; see `Evaluator.evaluate`."""
+        return self._evaluator.evaluate(system, n_threads=n_threads, gradient=gradient, uncertainty=uncertainty)
+
+    def save(self, path):
+        """Write the potential file; an existing one is replaced in one step."""
+        arrays = {"weights": self.weights}
+        if self.posterior is not None:
+            arrays["posterior"] = self.posterior
+        if self.ranges is not None:
+            arrays["lower"], arrays["upper"] = self.ranges
+        header = {**self.header, "model": self.model.model_dump(mode="json"), "baseline": self.baseline.to_dict()}
+        file.write(path, header, arrays)
+
+    @classmethod
+    def load(cls, path):
+        """Read and check a potential file.
+
+        Raises
+        ------
+        PotentialFileError
+            Missing, damaged, of another version, or inconsistent in itself.
+        """
+        header, arrays, checksum = file.read(path)
+        try:
+            model = read_config(ModelConfig, header.pop("model"))
+            baseline = Baseline.from_dict(header.pop("baseline"))
+            weights, posterior = arrays["weights"], arrays.get("posterior")
+            ranges = (arrays["lower"], arrays["upper"]) if "lower" in arrays else None
+            potential = cls(model, weights, baseline, header, posterior, ranges, checksum)
+            potential._check_shapes()
+        except (KeyError, TypeError, ValueError) as error:
+            raise PotentialFileError(f"{Path(path)} is inconsistent ({error}); get it again or retrain.") from None
+        return potential
+
+    def _check_shapes(self):
+        representation = self._evaluator.representation
+        shape = (len(self.elements), representation.n_features)
+        if self.weights.shape != shape:
+            raise ValueError(f"weights have the shape {self.weights.shape}, the model needs {shape}")
+        if self.posterior is not None and self.posterior.shape[1:] != shape:
+            raise ValueError(f"posterior has the shape {self.posterior.shape}, the model needs (samples, *{shape})")
+        if self.ranges is not None and any(r.shape != (shape[0], representation.layout.width) for r in self.ranges):
+            raise ValueError("ranges do not fit the model")
+
+
+class Evaluator:
+    """A potential ready to run: tables, quadratic forms and the particle meshes of its fields.
+
+    Not shared between threads; each calculator has its own.
+
+    Parameters
+    ----------
+    potential : Potential
+    tolerance : float
+        Relative error of the fields and their first derivatives.
+    """
+
+    def __init__(self, potential, tolerance=TOLERANCE):
+        self.potential = potential
+        self.representation = Representation(potential.model, tolerance)
+
+    @cached_property
+    def _forms(self):
+        return self.representation.layout.quadratic(self.potential.weights)
+
+    @cached_property
+    def _offsets(self):
+        """Energy of each element's isolated atom, which the model leaves to the baseline."""
+        return (self.representation.isolated_features * self.potential.weights).sum(axis=1)
+
+    def evaluate(self, system, neighbors=None, n_threads=1, gradient=True, uncertainty=False):
+        """Energy and derivatives of one structure.
+
+        Parameters
+        ----------
+        system : System
+        neighbors : NeighborList, optional
+            A list to keep between calls.
+        n_threads : int
+        gradient, uncertainty : bool
+            Whether to compute derivatives and standard deviations.
+
+        Returns
+        -------
+        Evaluation
+
+        Raises
+        ------
+        StructureError
+            Unknown elements, or a periodicity that a field does not support.
+        """
+        representation, baseline = self.representation, self.potential.baseline
+        environments = representation.compute(system, neighbors, n_threads)
+        energies, d_coefficients = representation.energies(environments, self._forms, n_threads)
+        base, base_gradient, base_virial = baseline.evaluate(system, environments.pairs, n_threads)
+        energies += base - self._offsets[environments.species]
+        slope = virial = None
+        if gradient:
+            slope, virial = representation.pull_back(environments, d_coefficients, n_threads)
+            slope += base_gradient
+            virial = 0.5 * (virial + virial.T) + base_virial
+        spread = self._uncertainty(environments, gradient, n_threads) if uncertainty else (None, None)
+        distances = environments.pairs.distances
+        return Evaluation(float(energies.sum()), energies, slope, virial, *spread,
+                          self._extrapolation(environments), float(distances.min()) if len(distances) else np.inf)
+
+    def _uncertainty(self, environments, gradient, n_threads):
+        """Standard deviations over the posterior's weight vectors, of the energy and of the gradient."""
+        samples = self.potential.posterior
+        if samples is None:
+            return None, None
+        features = self.representation.invariants(environments)
+        per_element = np.zeros(self.potential.weights.shape)
+        np.add.at(per_element, environments.species, features)
+        deviations = np.einsum("ksf,sf->k", samples - self.potential.weights, per_element)
+        energy = float(np.sqrt(np.mean(deviations**2)))
+        if not gradient:
+            return energy, None
+        total = 0.0
+        for sample in samples:
+            forms = self.representation.layout.quadratic(sample - self.potential.weights)
+            _, d_coefficients = self.representation.energies(environments, forms, n_threads)
+            total = total + self.representation.pull_back(environments, d_coefficients, n_threads)[0] ** 2
+        return energy, np.sqrt(total / len(samples))
+
+    def _extrapolation(self, environments):
+        """Largest excess of a density coefficient at l = 0 over its training range, relative to the widest range."""
+        if self.potential.ranges is None:
+            return 0.0
+        lower, upper = self.potential.ranges
+        channels = self.representation.layout.scales[0].channels
+        here = environments.coefficients[:, 0, channels]
+        low, high = lower[environments.species][:, channels], upper[environments.species][:, channels]
+        excess = np.maximum(np.maximum(low - here, here - high), 0.0).max(axis=1)
+        return float((excess / np.maximum((high - low).max(axis=1), 1e-12)).max())
