@@ -1,9 +1,10 @@
 """Ensembles: ASE's integrators with the right number of degrees of freedom, targets that can move, and a state to save.
 
-Four things are set right here. ASE's thermostats count 3N degrees of freedom; the total momentum, and isolated also the
-angular momentum, are conserved, so the rest would be too hot by 3N/(3N-3) or more. The full-cell barostat counts nine
-cell degrees of freedom, but its strain rate is symmetric and has six. LangevinBAOAB does not record the heat it exchanges,
-without which nothing is conserved. The in-plane barostat is new: three degrees of freedom in the plane of a and b.
+Four things are set right here. ASE's thermostats count 3N degrees of freedom; the total momentum, and isolated also
+the angular momentum, are conserved, so the rest would be too hot by 3N/(3N-3) or more. The full-cell barostat counts
+nine cell degrees of freedom, but its strain rate is symmetric and has six. LangevinBAOAB does not record the heat it
+exchanges, without which nothing is conserved. The in-plane barostat is new: three degrees of freedom in the plane of
+a and b.
 """
 
 from operator import attrgetter
@@ -15,9 +16,9 @@ from ase.md.langevinbaoab import LangevinBAOAB
 from ase.md.nose_hoover_chain import MTKNPT, IsotropicMTKNPT, NoseHooverChainNVT
 from ase.md.verlet import VelocityVerlet
 
-from ase_lode.errors import ConfigError
 from ase_lode.dynamics.settings import CONSTANT_PRESSURE
 from ase_lode.dynamics.velocities import degrees_of_freedom, remove_drift
+from ase_lode.errors import ConfigError
 
 #: Constraints that only fix Cartesian components, which any integrator keeps as long as forces and momenta do.
 COMPONENTWISE = {"FixAtoms", "FixCartesian", "FixedPlane", "FixedLine", "FixCom"}
@@ -188,9 +189,9 @@ class FlexibleNPT(Barostat, MTKNPT):
 class InPlaneNPT(FlexibleNPT):
     """Constant lateral pressure: the three strains in the plane of a and b are free, the third vector stays.
 
-    The cell's momentum is projected on the plane, P = 1 - n n^T with n along a x b; with the projected driving force the
-    flow keeps the measure A^-1 d⁴h of the in-plane vectors, as the full one keeps that of the cell. A slab's virial is
-    stress times volume, whatever the length of the third vector, which must not vanish.
+    The cell's momentum is projected on the plane, P = 1 - n n^T with n along a x b; with the projected driving force
+    the flow keeps the measure A^-1 d⁴h of the in-plane vectors, as the full one keeps that of the cell. A slab's
+    virial is stress times volume, whatever the length of the third vector, which must not vanish.
     """
 
     state = FlexibleNPT.state + ("_plane",)
@@ -230,7 +231,8 @@ def check_ensemble(atoms, ensemble):
             raise ConfigError(f"{ensemble} cannot keep constraints ({', '.join(sorted(kinds))}); remove them or choose "
                               "an nvt ensemble.")
         if "stress" not in getattr(atoms.calc, "implemented_properties", ()):
-            raise ConfigError(f"{ensemble} needs the stress, which this calculator does not give; choose an nvt ensemble.")
+            raise ConfigError(f"{ensemble} needs the stress, which this calculator does not give; choose an nvt "
+                              "ensemble.")
     elif ensemble in ("nvt-langevin", "nvt-nhc") and kinds - COMPONENTWISE:
         raise ConfigError(f"{ensemble} cannot keep {', '.join(sorted(kinds - COMPONENTWISE))}; choose nvt-bussi, "
                           "which keeps every constraint.")

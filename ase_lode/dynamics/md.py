@@ -38,8 +38,8 @@ def run_md(atoms=None, ensemble=None, temperature_K=None, timestep_fs=None, step
            zero_momentum=None, minimise=None, plot=None, quiet=False):
     """Run molecular dynamics, or continue it from a checkpoint.
 
-    A keyword that is None takes the default of `ase_lode.dynamics.settings.Settings`, where the reason stands beside it;
-    in a restart, the checkpoint's value. A restart equals the uninterrupted run to the last bit, provided that the
+    A keyword that is None takes the default of `ase_lode.dynamics.settings.Settings`, where the reason stands beside
+    it; in a restart, the checkpoint's value. A restart equals the uninterrupted run to the last bit, provided that the
     calculator is a pure function of the geometry; its logs and trajectories are cut back to the checkpoint first.
 
     Parameters
@@ -139,7 +139,8 @@ def _resume(path, calc, given):
             saved[name] = os.path.abspath(path.parent / saved[name])
     settings = Settings(**saved).continued(given)
     if settings.steps < header["step"]:
-        raise ConfigError(f"The checkpoint is at step {header['step']} already; ask for more than {settings.steps} steps.")
+        raise ConfigError(f"The checkpoint is at step {header['step']} already; ask for more than {settings.steps} "
+                          "steps.")
     atoms.calc = find_calculator(header["calculator"], calc)
     rng = np.random.default_rng()
     rng.bit_generator.state = header["rng"]

@@ -219,7 +219,7 @@ class Watch:
     def problem(self):
         """What is wrong with the present frame, or None; a good one becomes the last good frame."""
         atoms = self.atoms
-        shift = np.abs(atoms.positions - self.positions).max()
+        shift = np.abs(atoms.positions - self._carried()).max()
         temperature = self.temperature()
         if not (np.isfinite(shift) and np.isfinite(temperature)):
             return "positions, velocities or forces are not finite"
@@ -231,6 +231,13 @@ class Watch:
         self.momenta[:] = atoms.arrays["momenta"]
         self.cell[:] = atoms.cell.array
         return None
+
+    def _carried(self):
+        """The last good positions, moved along with the cell: images far from the origin move far with it."""
+        cell = self.atoms.cell.array
+        if np.array_equal(cell, self.cell) or not np.isfinite(cell).all():
+            return self.positions
+        return self.positions @ np.linalg.solve(self.cell, cell)
 
     def restore(self):
         """Put the last good frame back."""

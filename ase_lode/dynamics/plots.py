@@ -44,7 +44,7 @@ def plot_log(path, log, panels, x):
     panels = [present for names in panels if (present := [name for name in names if name in columns])]
     figure = Figure(figsize=(7, 2.2 * len(panels)), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, names in zip(np.ravel(figure.subplots(len(panels), sharex=True)), panels):
+    for axes, names in zip(np.ravel(figure.subplots(len(panels), sharex=True)), panels, strict=True):
         for name in names:
             axes.plot(columns[x], columns[name], linewidth=1, label=_words(name))
         axes.set_ylabel(_words(names[0]) if len(names) == 1 else _words(names[0]).split(" ", 1)[1])

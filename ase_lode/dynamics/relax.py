@@ -39,8 +39,8 @@ def relax(atoms, fmax=0.02, optimizer="lbfgs", cell="none", pressure_GPa=0.0, sy
     atoms : ase.Atoms
         Structure with a calculator; its constraints are respected.
     fmax : float
-        Converged when every force is below this, in eV/Å. With a free cell the largest component of the stress times the
-        volume per atom must be below it as well (eV).
+        Converged when every force is below this, in eV/Å; with a free cell, the rows of the virial per atom, in eV, must
+        be below it as well.
     optimizer : str
         One of `OPTIMIZERS`, upper or lower case.
     cell : {"none", "shape", "volume", "full", "xy"}

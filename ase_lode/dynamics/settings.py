@@ -108,7 +108,7 @@ class Settings:
         Raises
         ------
         ConfigError
-            Another setting differs from the saved one, or fewer steps than before.
+            Another setting differs from the saved one.
         """
         saved = asdict(self)
         wanted = asdict(Settings(**{**saved, **given}))
