@@ -8,10 +8,11 @@ import numpy as np
 from ase_lode.errors import DataError
 from ase_lode.training.normal import NormalEquations
 from ase_lode.training.orthogonal import Orthogonal
-from ase_lode.training.rows import KINDS
+from ase_lode.training.rows import KINDS, Stack
 
 #: Strengths to choose from, relative to the mean square of a column: below 1e-10 normal equations drown in rounding.
 NORMAL_STRENGTHS = tuple(10.0**e for e in range(-10, 0))
+START_STRENGTH = 1e-6
 ORTHOGONAL_STRENGTHS = tuple(10.0**e for e in range(-16, 1))
 #: One structure alone is fitted to rounding.
 EXACT_STRENGTH = 1e-20
@@ -21,6 +22,8 @@ ORTHOGONAL_BYTES, ORTHOGONAL_SIDE = 3e8, 2000
 BLOCK_BYTES, HELD_BYTES = 2e8, 7e8
 #: Fewer validation structures than this do not choose the regularisation.
 FEW = 5
+#: Group number of the composition's columns.
+COMPOSITION = -1
 #: Penalty of the composition's columns relative to their mean square: reference energies follow the data freely.
 COMPOSITION_PENALTY = 1e-4
 #: Weight vectors drawn from the posterior.
@@ -47,10 +50,12 @@ class Fit:
         Factor that gives energies the right coverage too.
     without_fields : array, shape (columns,), or None
         Weights of the same model without its far fields.
-    curve : list of dict
-        Errors on held-back structures by number of training structures.
     chosen_on : str
         What chose the regularisation.
+    errors, errors_without_fields : dict
+        Errors by label on the structures that chose it, in eV/atom, eV/Å, eV/Å³.
+    curve : list of dict
+        The same by number of training structures.
     """
 
     weights: np.ndarray
@@ -59,25 +64,9 @@ class Fit:
     energy_factor: float
     without_fields: np.ndarray | None
     chosen_on: str
+    errors: dict
+    errors_without_fields: dict | None
     curve: list = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Held:
-    """Rows kept back from the fit."""
-
-    rows: np.ndarray
-    targets: np.ndarray
-    kinds: np.ndarray
-
-    def errors(self, weights):
-        """Root mean square per kind, in units of the scales."""
-        return root_mean_squares(self.rows @ weights - self.targets, self.kinds)
-
-
-def root_mean_squares(errors, kinds):
-    """Of the errors of each kind of rows that occurs."""
-    return {KINDS[k]: float(np.sqrt(np.mean(errors[kinds == k] ** 2))) for k in np.unique(kinds)}
 
 
 def score(errors, weights):
@@ -119,6 +108,14 @@ def lowest(evaluate, grid, start):
         at = best
 
 
+@dataclass(frozen=True)
+class _Solution:
+    problem: Orthogonal
+    strength: float
+    weights: np.ndarray
+    errors: dict
+
+
 class Fitter:
     """Fits one model to one training set.
 
@@ -130,21 +127,25 @@ class Fitter:
         Weight of each label in the choice of the regularisation.
     regularisation : float, optional
         Strength to use instead of choosing one.
+    free_energies : bool
+        Whether the reference energies may follow the data.
     seed : int
         Of the order of structures, internal splits and posterior draws.
     progress : Progress, optional
         Where to report.
     """
 
-    def __init__(self, maker, weights, regularisation=None, seed=0, progress=None):
+    def __init__(self, maker, weights, regularisation=None, free_energies=True, seed=0,
+                 progress=None):
         self.maker = maker
         self.label_weights = weights
         self.regularisation = regularisation
+        self.free_energies = free_energies
         self.rng = np.random.default_rng(seed)
         self.progress = progress
         n_elements = len(maker.elements)
         features = np.tile(maker.representation.feature_groups, n_elements)
-        self.groups = np.concatenate([features, np.full(n_elements, -1)])
+        self.groups = np.concatenate([features, np.full(n_elements, COMPOSITION)])
         far = [index for index, name in enumerate(maker.representation.group_names) if "field" in name]
         self.near = ~np.isin(self.groups, far)
 
@@ -164,53 +165,52 @@ class Fitter:
 
     def _penalty(self, mean_squares, near_only=False):
         result = penalties(mean_squares, self.groups)
-        result[self.groups == -1] *= COMPOSITION_PENALTY
+        result[self.groups == COMPOSITION] *= COMPOSITION_PENALTY * self.free_energies
         return result * self.near if near_only else result
 
     def _has_near_and_far(self):
-        return not self.near.all() and self.near[self.groups >= 0].any()
+        return not self.near.all() and self.near[self.groups != COMPOSITION].any()
 
     # --- few rows: singular values -------------------------------------------------------------------------------
 
     def _fit_in_memory(self, structures, held):
-        rows, targets, kinds, first = self.maker.stack(structures, self.progress, "rows")
-        back = Held(*self.maker.stack(held)[:3]) if held else None
-        judge = back if len(held) >= FEW else None
-
-        def solved(count, near_only=False):
-            part = slice(0, first[count])
-            penalty = self._penalty(np.mean(rows[part] ** 2, axis=0) * first[count], near_only)
-            problem = Orthogonal(rows[part], targets[part], penalty)
-            return problem, self._strength_in_memory(problem, kinds[part], first[:count + 1], judge)
-
+        stack = self.maker.stack(structures, self.progress, "rows")
+        back = self.maker.stack(held, self.progress, "rows held back") if held else None
         n = len(structures)
-        problem, strength = solved(n)
-        weights = problem.solve(strength)
-        draws = problem.deviations(strength, self.rng.standard_normal((DRAWS, len(weights))))
-        if judge is None:
-            errors, sigma = problem.leave_out(strength, first) if n > 1 else (None, None)
+        final = self._solved(stack, n, back)
+        noise = self.rng.standard_normal((DRAWS, stack.rows.shape[1]))
+        draws = final.problem.deviations(final.strength, noise)
+        if back is not None and len(held) >= FEW:
+            judged, residuals, sigma, chosen_on = back, back.residuals(final.weights), _spread(back.rows, draws), "validation"
         else:
-            errors, sigma = judge.rows @ weights - judge.targets, _spread(judge.rows, draws)
-        curve = []
-        for count in _stages(n) if back else []:
-            part = weights if count == n else (lambda p, s: p.solve(s))(*solved(count))
-            curve.append({"structures": count, **back.errors(part)})
-        without = (lambda p, s: p.solve(s))(*solved(n, near_only=True)) if self._has_near_and_far() else None
-        draws, factor = _calibrated(draws, errors, sigma, kinds if judge is None else judge.kinds)
-        return Fit(weights, strength, draws, factor, without, "validation" if judge else "leave-one-out", curve)
+            judged, chosen_on = stack, "leave-one-out" if n > 1 else "nothing: one structure is fitted exactly"
+            residuals, sigma = final.problem.leave_out(final.strength, stack.first) if n > 1 else (None, None)
+        draws, factor = _calibrated(draws, residuals, sigma, judged.kinds)
+        near = self._solved(stack, n, back, near_only=True) if self._has_near_and_far() else None
+        curve = [{"structures": count, **back.rmse(back.residuals(self._solved(stack, count, back).weights))}
+                 for count in (_stages(n) if back is not None else [])]
+        return Fit(final.weights, final.strength, draws, factor, near and near.weights, chosen_on, final.errors,
+                   near and near.errors, curve)
 
-    def _strength_in_memory(self, problem, kinds, first, judge):
-        if self.regularisation is not None:
-            return self.regularisation
-        if judge is None and len(first) == 2:
-            return EXACT_STRENGTH * problem.values[0] ** 2
+    def _solved(self, stack, count, back, near_only=False):
+        """Solution for the first `count` structures, its strength chosen by `back` or by leaving each one out."""
+        end = stack.first[count]
+        rows, targets, first = stack.rows[:end], stack.targets[:end], stack.first[:count + 1]
+        part = Stack(rows, targets, stack.kinds[:end], stack.units[:end], first)
+        problem = Orthogonal(rows, targets, self._penalty((rows**2).sum(axis=0), near_only))
 
         def errors(strength):
-            if judge is not None:
-                return judge.errors(problem.solve(strength))
-            return root_mean_squares(problem.leave_out(strength, first)[0], kinds)
+            if back is not None and len(back.first) > FEW:
+                return back.rmse(back.residuals(problem.solve(strength)))
+            return part.rmse(problem.leave_out(strength, first)[0]) if count > 1 else {}
 
-        return min(ORTHOGONAL_STRENGTHS, key=lambda strength: score(errors(strength), self.label_weights))
+        if self.regularisation is not None:
+            strength = self.regularisation
+        elif count == 1:
+            strength = EXACT_STRENGTH * problem.values[0] ** 2
+        else:
+            strength = min(ORTHOGONAL_STRENGTHS, key=lambda strength: score(errors(strength), self.label_weights))
+        return _Solution(problem, strength, problem.solve(strength), errors(strength))
 
     # --- many rows: normal equations -----------------------------------------------------------------------------
 
@@ -222,29 +222,29 @@ class Fitter:
         back = self._held(held)
         equations = NormalEquations(self.maker.n_columns)
         blocks = self._accumulate(equations, structures)
-        curve, strength = [], self.regularisation or 1e-6
+        curve, strength = [], self.regularisation or START_STRENGTH
         for count in _stages(len(structures)):
-            next(blocks)
-            last = count == len(structures)
+            next(blocks, None)
             penalty = self._penalty(equations.diagonal)
-            if self.regularisation is None and (last or not curve):
+            if self.regularisation is None and (count == len(structures) or not curve):
                 strength = self._strength_in_blocks(equations, penalty, back, strength)
             weights = equations.solve(strength, penalty)
-            curve.append({"structures": count, **back.errors(weights)})
-        errors = back.rows @ weights - back.targets
-        noise = self.rng.standard_normal((DRAWS, len(weights)))
-        draws = equations.deviations(noise)
-        draws, factor = _calibrated(draws, errors, _spread(back.rows, draws), back.kinds)
-        without = self._without_fields(equations, back, strength) if self._has_near_and_far() else None
+            curve.append({"structures": count, **back.rmse(back.residuals(weights))})
+        draws = equations.deviations(self.rng.standard_normal((DRAWS, len(weights))))
+        draws, factor = _calibrated(draws, back.residuals(weights), _spread(back.rows, draws), back.kinds)
+        near = self._without_fields(equations, back, strength) if self._has_near_and_far() else None
+        errors = back.rmse(back.residuals(weights))
         if internal:
             equations.add(back.rows, back.targets)
             weights = equations.solve(strength, self._penalty(equations.diagonal))
-        chosen = "a tenth of the training structures, fitted afterwards" if internal else "validation"
-        return Fit(weights, strength, draws, factor, without, chosen, curve)
+        chosen_on = "a tenth of the training structures, fitted afterwards" if internal else "validation"
+        return Fit(weights, strength, draws, factor, near, chosen_on, errors,
+                   None if near is None else back.rmse(back.residuals(near)), curve)
 
     def _strength_in_blocks(self, equations, penalty, back, start):
         def value(strength):
-            return score(back.errors(equations.solve(strength, penalty)), self.label_weights)
+            weights = equations.solve(strength, penalty)
+            return score(back.rmse(back.residuals(weights)), self.label_weights)
 
         return lowest(value, NORMAL_STRENGTHS, start)
 
@@ -258,7 +258,7 @@ class Fitter:
         """Rows of as many held-back structures, evenly chosen, as memory is set aside for."""
         size = sum(self.maker.count(s) for s in held) * self.maker.n_columns * 8
         stride = max(1, math.ceil(size / HELD_BYTES))
-        return Held(*self.maker.stack(held[::stride], self.progress, "rows held back")[:3])
+        return self.maker.stack(held[::stride], self.progress, "rows held back")
 
     def _accumulate(self, equations, structures):
         """Add structures block by block; yields at every stage of the learning curve."""

@@ -28,6 +28,18 @@ class Scales:
     forces: float = 0.0
     stress: float = 0.0
 
+    @classmethod
+    def of(cls, spreads, weights, structures):
+        """Scales from the spreads and weights of the labels.
+
+        Structures have 3N force components but one energy; the energy's scale makes up for it, so that equal weights
+        give both labels an equal share of the sum of squares.
+        """
+        atoms = np.mean([len(s) for s in structures])
+        factors = {"energy": 1 / np.sqrt(3), "forces": 1.0, "stress": np.sqrt(2 / atoms)}
+        return cls(**{kind: spread * factors[kind] / np.sqrt(weights[kind])
+                      for kind, spread in spreads.items() if weights[kind] > 0})
+
 
 def label_spreads(structures, reference):
     """Spread of every label in the training set, relative to which residuals are weighed.
@@ -54,6 +66,38 @@ def label_spreads(structures, reference):
             spread = float(np.sqrt(np.mean(np.hstack(values) ** 2)))
             spreads[kind] = spread if spread > 0 else 1.0
     return spreads
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Rows of several structures in memory.
+
+    Attributes
+    ----------
+    rows : array, shape (rows, columns)
+    targets : array, shape (rows,)
+    kinds : array of int, shape (rows,)
+        Index into `KINDS`.
+    units : array, shape (rows,)
+        What turns a residual into eV/atom, eV/Å or eV/Å³.
+    first : array of int, shape (structures + 1,)
+        Structure s owns the rows ``first[s]:first[s + 1]``.
+    """
+
+    rows: np.ndarray
+    targets: np.ndarray
+    kinds: np.ndarray
+    units: np.ndarray
+    first: np.ndarray
+
+    def residuals(self, weights):
+        """Prediction minus target, in units of the scales."""
+        return self.rows @ weights - self.targets
+
+    def rmse(self, residuals):
+        """Root mean square per kind in eV/atom, eV/Å and eV/Å³."""
+        errors = residuals * self.units
+        return {KINDS[k]: float(np.sqrt(np.mean(errors[self.kinds == k] ** 2))) for k in np.unique(self.kinds)}
 
 
 class RowMaker:
@@ -87,6 +131,11 @@ class RowMaker:
     def count(self, structure):
         """Number of rows of a structure."""
         return len(self._kinds(structure))
+
+    def units(self, structure):
+        """What turns each row's residual into eV/atom, eV/Å or eV/Å³, shape (count,)."""
+        kinds = self._kinds(structure)
+        return np.array([self.scales.energy / np.sqrt(len(structure)), self.scales.forces, self.scales.stress])[kinds]
 
     def _uses(self, structure):
         return tuple(getattr(self.scales, kind) > 0 and getattr(structure, kind) is not None for kind in KINDS)
@@ -126,12 +175,7 @@ class RowMaker:
 
         Returns
         -------
-        rows : array, shape (rows, n_columns)
-        targets : array, shape (rows,)
-        kinds : array of int, shape (rows,)
-            Index into `KINDS`.
-        first : array of int, shape (structures + 1,)
-            Structure s owns the rows ``first[s]:first[s + 1]``.
+        Stack
         """
         first = np.concatenate(([0], np.cumsum([self.count(s) for s in structures]))).astype(int)
         rows, targets = np.empty((first[-1], self.n_columns)), np.empty(first[-1])
@@ -139,4 +183,5 @@ class RowMaker:
         for index, structure in enumerate(progress.track(structures, label) if progress else structures):
             part = slice(first[index], first[index + 1])
             kinds[part] = self.fill(structure, rows[part], targets[part])
-        return rows, targets, kinds, first
+        units = np.concatenate([self.units(s) for s in structures])
+        return Stack(rows, targets, kinds, units, first)

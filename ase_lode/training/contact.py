@@ -1,0 +1,40 @@
+"""How close atoms come in the data, and from there the distances at which repulsion sets in."""
+
+import numpy as np
+
+from ase_lode.neighbors import NeighborList
+from ase_lode.system import CHEMICAL_SYMBOLS
+from ase_lode.training.dataset import COVALENT_RADII
+
+#: Repulsion sets in a little below the closest distance in the data, so that it changes nothing there, and below the
+#: shortest bonds of two elements: triple bonds in motion reach 0.72 of the sum of covalent radii.
+BELOW_CLOSEST, BELOW_BONDS = 0.95, 0.7
+
+
+def closest_distances(systems, elements, cutoff):
+    """Shortest distance between atoms of each two elements, shape (elements, elements), in Å; inf beyond `cutoff`."""
+    numbers = np.array([CHEMICAL_SYMBOLS.index(e) for e in elements])
+    closest = np.full((len(elements), len(elements)), np.inf)
+    for system in systems:
+        pairs = NeighborList(cutoff).pairs(system, cutoff)
+        kind = np.argmax(system.numbers[:, None] == numbers, axis=1)
+        np.minimum.at(closest, (kind[pairs.i], kind[pairs.j]), pairs.distances)
+    return closest
+
+
+def contact_distances(closest, elements, cutoff):
+    """Where the repulsion of each two elements ends, shape (elements, elements), in Å.
+
+    Parameters
+    ----------
+    closest : array, shape (elements, elements)
+        From `closest_distances`.
+    elements : sequence of str
+        Chemical symbols.
+    cutoff : float
+        No contact is longer, because pairs are known up to here only.
+    """
+    radii = np.array([COVALENT_RADII[CHEMICAL_SYMBOLS.index(e)] for e in elements])
+    bonds = radii[:, None] + radii
+    known = np.minimum(BELOW_CLOSEST * closest, bonds)
+    return np.minimum(np.where(np.isfinite(closest), known, BELOW_BONDS * bonds), cutoff)

@@ -1,0 +1,330 @@
+"""A training run, from a configuration to a potential that has been saved, loaded again and checked."""
+
+import os
+import platform
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from ase_lode.errors import ConfigError, DataError, LODEError
+from ase_lode.features.representation import Representation
+from ase_lode.hypers import FileConfig, TrainConfig, read_config
+from ase_lode.models.baseline import Baseline, compositions, fit_reference_energies
+from ase_lode.models.potential import Potential, load_potential
+from ase_lode.parallel import available_threads
+from ase_lode.system import CHEMICAL_SYMBOLS
+from ase_lode.training.charges import fit_charges
+from ase_lode.training.contact import closest_distances, contact_distances
+from ase_lode.training.dataset import read_structures, sha256, split
+from ase_lode.training.fit import Fitter
+from ase_lode.training.metrics import compare
+from ase_lode.training.progress import Progress
+from ase_lode.training.rows import KINDS, RowMaker, Scales, label_spreads
+
+#: Relative difference between forces and energy differences above which a saved potential is refused.
+FORCE_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Data:
+    """The structures of a run.
+
+    Attributes
+    ----------
+    train, held : list of Structure
+        What is fitted, and what validates.
+    paths : list of Path
+        The files they came from.
+    """
+
+    train: list
+    held: list
+    paths: list
+
+    @property
+    def all(self):
+        """Training and validation structures."""
+        return self.train + self.held
+
+
+def train(config, data_folder=None, check=False, quiet=False):
+    """Fit a potential to one's own data.
+
+    Parameters
+    ----------
+    config : path or mapping
+        The YAML file or its content, see `ase_lode.hypers.TrainConfig`. Relative paths in it resolve against its folder
+        (a mapping: against the working directory).
+    data_folder : path, optional
+        Where to look for data files, before the folder named by ``ASE_LODE_DATA``.
+    check : bool
+        Read and check configuration and data, say what would be fitted, and stop.
+    quiet : bool
+        No progress.
+
+    Returns
+    -------
+    potential : Potential
+        Also saved as ``<directory>/<name>.lode``; None with `check`.
+    report : dict
+        What ``metrics.yaml`` holds.
+
+    Raises
+    ------
+    ConfigError
+        The configuration has unknown keys, values out of range, or asks for charges that nothing determines.
+    DataError
+        Data are missing, damaged, or lack a requested label.
+    """
+    start = perf_counter()
+    config, folder = read_training(config)
+    progress = Progress(quiet)
+    data = read_data(config, folder, data_folder, progress)
+    model = complete_model(config.model, data)
+    baseline, closest = fit_baseline(model, data)
+    representation = Representation(model)
+    n_threads = available_threads()
+    scales, spreads = residual_scales(config.weights, data, baseline)
+    maker = RowMaker(representation, model.elements, baseline, scales, n_threads)
+    plan = describe(config, data, maker, spreads)
+    progress.say("\n".join(f"{key}: {value}" for key, value in plan.items()))
+    if check:
+        return None, plan
+    free = model.baseline.reference_energies == "fit"
+    label_weights = {kind: getattr(config.weights, kind) for kind in KINDS}
+    fitter = Fitter(maker, label_weights, model.head.regularisation, free, config.seed, progress)
+    with _blas_threads(n_threads):
+        fit = fitter.fit(data.train, data.held)
+    card = {"name": config.output.name, **config.output.card, **provenance(config, data, model, closest)}
+    potential = build(model, baseline, fit, maker, card)
+    comparisons = {"train": compare(potential, data.train, n_threads, progress, "errors, training")}
+    if data.held:
+        comparisons["validation"] = compare(potential, data.held, n_threads, progress, "errors, validation")
+    report = {**plan, **outcome(fit, comparisons)}
+    potential.header["errors"] = {part: c.summary() for part, c in comparisons.items()}
+    directory = folder / config.output.directory
+    potential, report["force_check"] = save_checked(potential, directory, data.train, n_threads)
+    report["seconds"] = round(perf_counter() - start, 1)
+    write(directory, config, potential, report, comparisons)
+    progress.say(f"saved {directory / config.output.name}.lode after {report['seconds']} s")
+    return potential, report
+
+
+def read_training(config):
+    """Checked configuration and the folder that its relative paths resolve against.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, is not YAML, or its content is refused.
+    """
+    if isinstance(config, (dict, TrainConfig)):
+        return read_config(TrainConfig, config), Path.cwd()
+    import yaml
+
+    path = Path(config).expanduser()
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read the configuration '{path}': {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"'{path}' is not valid YAML ({reason}); correct it.") from None
+    return read_config(TrainConfig, content), path.resolve().parent
+
+
+def read_data(config, folder, data_folder, progress):
+    """Training and validation structures, every requested label present."""
+    settings = config.data.validation
+    where = {"folder": folder, "data_folder": data_folder, "progress": progress}
+    source = _needed(config.data.train, config.weights)
+    if source.energy is None and source.forces is None:
+        raise ConfigError("Neither energies nor forces would be fitted; name data.train.energy or data.train.forces "
+                          "and give it a weight.")
+    structures, paths = read_structures(source, config.data.units, group_by=settings.group_by, **where)
+    if settings.file is None:
+        train_at, held_at = split(structures, settings, config.seed)
+        return Data([structures[k] for k in train_at], [structures[k] for k in held_at], paths)
+    given = {"file": settings.file} if isinstance(settings.file, str) else settings.file.model_dump(exclude_unset=True)
+    other = read_config(FileConfig, {**source.model_dump(), **given})
+    held, more = read_structures(_needed(other, config.weights), config.data.units, **where)
+    return Data(structures, held, paths + more)
+
+
+def _needed(source, weights):
+    """The same files without the labels that have no weight."""
+    unused = [label for kind, labels in (("energy", ["energy"]), ("forces", ["forces"]), ("stress", ["stress", "virial"]))
+              for label in labels if getattr(weights, kind) == 0]
+    return source.model_copy(update=dict.fromkeys(unused))
+
+
+def complete_model(model, data):
+    """The model with its elements listed and its charges known.
+
+    Raises
+    ------
+    DataError
+        The data hold elements that the model does not list, or the reverse.
+    """
+    met = sorted({int(z) for s in data.all for z in np.unique(s.system.numbers)})
+    met = [CHEMICAL_SYMBOLS[z] for z in met]
+    elements = model.elements or met
+    if set(elements) != set(met):
+        raise DataError(f"model.elements lists {', '.join(elements)}, but the data hold {', '.join(met)}; correct the "
+                        "list or leave it out.")
+    charges = model.charges
+    if charges is None and any(f.sources == "charges" and f.charges is None for f in model.fields):
+        charges = fit_charges(data.train, elements)
+    return model.model_copy(update={"elements": elements, "charges": charges}).resolved()
+
+
+def fit_baseline(model, data):
+    """The baseline, and the closest distances in Å by pair of elements."""
+    elements = tuple(model.elements)
+    settings = model.baseline
+    closest = closest_distances([s.system for s in data.all], elements, model.density.cutoff)
+    if settings.reference_energies != "fit":
+        missing = set(elements) - set(settings.reference_energies)
+        if missing:
+            raise ConfigError(f"model.baseline.reference_energies lacks {', '.join(sorted(missing))}; add them.")
+        energies = np.array([settings.reference_energies[e] for e in elements])
+    elif data.train[0].energy is None:
+        energies = np.zeros(len(elements))
+    else:
+        energies = fit_reference_energies(compositions([s.system for s in data.train], elements),
+                                          np.array([s.energy for s in data.train]), elements,
+                                          settings.allow_rank_deficient)
+    contact = contact_distances(closest, elements, model.density.cutoff) if settings.repulsion == "zbl" else None
+    return Baseline(elements, energies, contact), closest
+
+
+def residual_scales(weights, data, baseline):
+    """Divisors of the residuals, and the spreads of the labels that they come from."""
+    reference = compositions([s.system for s in data.train], baseline.elements) @ baseline.energies
+    spreads = label_spreads(data.train, reference)
+    return Scales.of(spreads, {kind: getattr(weights, kind) for kind in KINDS}, data.train), spreads
+
+
+def describe(config, data, maker, spreads):
+    """What will be fitted, in numbers."""
+    names = {"energy": "energies", "forces": "forces", "stress": "stresses"}
+    return {"name": config.output.name, "seed": config.seed,
+            "structures": {"train": len(data.train), "validation": len(data.held)},
+            "atoms": int(sum(len(s) for s in data.train)),
+            "rows": int(sum(maker.count(s) for s in data.train)), "columns": int(maker.n_columns),
+            "features_per_element": int(maker.representation.n_features),
+            "labels": {names[kind]: sum(getattr(s, kind) is not None for s in data.train) for kind in KINDS},
+            "label_spread": {kind: float(spread) for kind, spread in spreads.items()}}
+
+
+def provenance(config, data, model, closest):
+    """What the card says about the data and the run: nothing in it depends on the clock."""
+    systems = [s.system for s in data.all]
+    volumes = [float(s.measure / len(s)) for s in systems if s.pbc.all()]
+    periodicities = sorted({"".join("FT"[int(p)] for p in s.pbc) for s in systems})
+    return {
+        "seed": config.seed,
+        "settings": config.model_dump(mode="json", by_alias=True),
+        "versions": versions(),
+        "data": {
+            "files": sha256(data.paths), "train": len(data.train), "validation": len(data.held),
+            "atoms": [min(map(len, systems)), max(map(len, systems))], "periodicities": periodicities,
+            "charges": sorted({float(s.charge) for s in systems}),
+            "volume_per_atom": [min(volumes), max(volumes)] if volumes else None,
+            "closest": {f"{a}-{b}": round(float(closest[i, k]), 4) for i, a in enumerate(model.elements)
+                        for k, b in enumerate(model.elements) if k >= i and np.isfinite(closest[i, k])}}}
+
+
+def versions():
+    """Versions of this package and what its numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in ("ase-lode", "numpy", "scipy", "numba", "ase"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def build(model, baseline, fit, maker, card):
+    """The potential of a fit."""
+    shape = (len(model.elements), maker.representation.n_features)
+    features = maker.n_features
+    header = {**card, "training": {"regularisation": fit.strength, "chosen_on": fit.chosen_on},
+              "uncertainty": {"energy_factor": fit.energy_factor, "reference_energies": fit.draws[:, features:].tolist()}}
+    baseline = replace(baseline, energies=baseline.energies + fit.weights[features:])
+    posterior = (fit.weights + fit.draws)[:, :features].reshape(-1, *shape).astype(np.float32)
+    return Potential(model, fit.weights[:features].reshape(shape), baseline, header, posterior)
+
+
+def outcome(fit, comparisons):
+    """Errors and comparisons as plain numbers."""
+    return {"regularisation": fit.strength, "regularisation_chosen_on": fit.chosen_on,
+            "errors": {part: c.summary() for part, c in comparisons.items()},
+            "coverage": {part: c.coverage() for part, c in comparisons.items()},
+            "same_model": {"with_fields": fit.errors, "without_fields": fit.errors_without_fields},
+            "learning_curve": fit.curve}
+
+
+def save_checked(potential, directory, structures, n_threads):
+    """Save under a temporary name, load, compare forces with energy differences, and only then take the name."""
+    directory.mkdir(parents=True, exist_ok=True)
+    final = directory / f"{potential.name}.lode"
+    draft = directory / f".{potential.name}.{os.getpid()}.lode"
+    try:
+        potential.save(draft)
+        smallest = min(structures, key=len)
+        deviation = force_deviation(load_potential(draft), smallest.system, n_threads)
+        if not deviation < FORCE_TOLERANCE:
+            raise LODEError(f"The forces of the saved potential differ from its energy differences by {deviation:.1e}; "
+                            "nothing was written, please report this with the configuration.")
+        os.replace(draft, final)
+    finally:
+        draft.unlink(missing_ok=True)
+    return load_potential(final), {"relative_deviation": deviation, "atoms": len(smallest)}
+
+
+def force_deviation(potential, system, n_threads=1, step=2e-3):
+    """Relative difference between dE/dr along one direction and Richardson's central difference of energies."""
+    direction = np.random.default_rng(0).standard_normal(system.positions.shape)
+    direction /= np.linalg.norm(direction, axis=1).max()
+
+    def slope(h):
+        ends = [potential.evaluate(replace(system, positions=system.positions + sign * h * direction),
+                                   n_threads=n_threads).energy for sign in (1, -1)]
+        return (ends[0] - ends[1]) / (2 * h)
+
+    gradient = potential.evaluate(system, n_threads=n_threads).gradient
+    difference = (4 * slope(step / 2) - slope(step)) / 3 - np.sum(gradient * direction)
+    return float(abs(difference) / max(np.linalg.norm(gradient), 1e-3))
+
+
+def write(directory, config, potential, report, comparisons):
+    """`metrics.yaml` and, unless switched off, `report.html`, each whole or not at all."""
+    import yaml
+
+    from ase_lode.training.report import html_report
+
+    report["sha256"] = potential.sha256
+    write_whole(directory / "metrics.yaml", yaml.safe_dump(report, sort_keys=False, allow_unicode=True))
+    if config.output.report == "html":
+        write_whole(directory / "report.html", html_report(potential, report, comparisons))
+
+
+def write_whole(path, text):
+    """Write a text file under a temporary name first, so that nobody ever sees half of it."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _blas_threads(n_threads):
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(n_threads)
