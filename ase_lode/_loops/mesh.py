@@ -54,6 +54,31 @@ def splines(start, stop, coordinates, shape, support, derivatives, firsts, weigh
 
 
 @loop
+def _wrapped(first, n, out):
+    """Indices first, first + 1, ... on a periodic axis of n points."""
+    for j in range(len(out)):
+        out[j] = first + j
+        while out[j] >= n:
+            out[j] -= n
+
+
+@loop
+def _gather(grid, i_x, i_y, i_z, support, block):
+    """Copy a stencil to block[x, y * P + z]."""
+    order = len(i_x)
+    inside = i_z[order - 1] - i_z[0] == order - 1
+    for x in range(order):
+        for y in range(order):
+            source = grid[i_x[x], i_y[y]]
+            if inside:
+                for z in range(len(support)):
+                    block[x, y * order + z] = source[i_z[0] + z]
+            else:
+                for z in range(len(support)):
+                    block[x, y * order + z] = source[i_z[z]]
+
+
+@loop
 def read(start, stop, firsts, weights, grids, powers, support, derivatives, out):
     """Derivatives of the interpolated grids at the atoms.
 
@@ -63,42 +88,34 @@ def read(start, stop, firsts, weights, grids, powers, support, derivatives, out)
         From `splines`, with at least len(derivatives) derivatives.
     grids : array, shape (channels, x, y, z)
     powers : array of int, shape (monomials, 3)
-        Orders of the derivatives along the three axes, total below len(derivatives), sorted by the first two axes'
-        appearance or not at all.
+        Orders of the derivatives along the three axes, total below len(derivatives).
     out : array, shape (atoms, channels, monomials)
         Output: derivatives with respect to grid coordinates.
     """
-    order, n_derivatives = len(support), len(derivatives)
+    order, n_derivatives = weights.shape[3], len(derivatives)
     _, n_x, n_y, n_z = grids.shape
-    row = np.empty(order)
-    plane = np.empty((n_derivatives, order, order))
+    i_x, i_y, i_z = np.empty(order, np.int64), np.empty(order, np.int64), np.empty(order, np.int64)
+    block = np.empty((order, order * order))
+    plane = np.empty(order * order)
     lines = np.empty((n_derivatives, n_derivatives, order))
     for i in range(start, stop):
-        first_z = firsts[i, 2]
-        inside = first_z + order <= n_z
+        _wrapped(firsts[i, 0], n_x, i_x)
+        _wrapped(firsts[i, 1], n_y, i_y)
+        _wrapped(firsts[i, 2], n_z, i_z)
         for a in range(len(grids)):
-            plane[:] = 0.0
-            lines[:] = 0.0
-            for x in range(order):
-                i_x = (firsts[i, 0] + x) % n_x
-                for y in range(order):
-                    i_y = (firsts[i, 1] + y) % n_y
-                    if inside:
-                        for z in range(len(support)):
-                            row[z] = grids[a, i_x, i_y, first_z + z]
-                    else:
-                        for z in range(len(support)):
-                            row[z] = grids[a, i_x, i_y, (first_z + z) % n_z]
-                    for d in range(len(derivatives)):
-                        weight = weights[i, 0, d, x]
-                        for z in range(len(support)):
-                            plane[d, y, z] += weight * row[z]
+            _gather(grids[a], i_x, i_y, i_z, support, block)
             for d in range(n_derivatives):
-                for y in range(order):
-                    for e in range(n_derivatives - d):
-                        weight = weights[i, 1, e, y]
-                        for z in range(len(support)):
-                            lines[d, e, z] += weight * plane[d, y, z]
+                for m in range(order * order):
+                    total = 0.0
+                    for x in range(len(support)):
+                        total += weights[i, 0, d, x] * block[x, m]
+                    plane[m] = total
+                for e in range(n_derivatives - d):
+                    for z in range(order):
+                        total = 0.0
+                        for y in range(len(support)):
+                            total += weights[i, 1, e, y] * plane[y * order + z]
+                        lines[d, e, z] = total
             for n in range(len(powers)):
                 d, e, f = powers[n]
                 total = 0.0
@@ -122,58 +139,59 @@ def spread(start, stop, firsts, weights, sources, powers, support, derivatives, 
     grids : array, shape (channels, x, y, z)
         Output; rows in the range are overwritten.
     """
-    order, n_derivatives = len(support), len(derivatives)
+    order, n_derivatives = weights.shape[3], len(derivatives)
     n_channels, n_x, n_y, n_z = grids.shape
     low, high = start // n_y, (stop - 1) // n_y
+    i_x, i_y, i_z = np.empty(order, np.int64), np.empty(order, np.int64), np.empty(order, np.int64)
     lines = np.empty((n_derivatives, n_derivatives, order))
-    plane = np.empty((n_derivatives, order, order))
-    row = np.empty(order)
+    plane = np.empty((n_derivatives, order * order))
+    sheet = np.empty(order * order)
     for a in range(n_channels):
         for r in range(start, stop):
             grids[a, r // n_y, r % n_y, :] = 0.0
     for i in range(len(firsts)):
+        _wrapped(firsts[i, 0], n_x, i_x)
         touched = False
         for x in range(order):
-            i_x = (firsts[i, 0] + x) % n_x
-            touched = touched or low <= i_x <= high
+            touched = touched or low <= i_x[x] <= high
         if not touched:
             continue
         first_z = firsts[i, 2]
-        inside = first_z + order <= n_z
+        _wrapped(firsts[i, 1], n_y, i_y)
+        _wrapped(first_z, n_z, i_z)
         for a in range(n_channels):
             lines[:] = 0.0
-            plane[:] = 0.0
             for n in range(len(powers)):
                 d, e, f = powers[n]
                 source = sources[i, a, n]
-                for z in range(len(support)):
+                for z in range(order):
                     lines[d, e, z] += source * weights[i, 2, f, z]
             for d in range(n_derivatives):
-                for e in range(n_derivatives - d):
-                    for y in range(order):
-                        weight = weights[i, 1, e, y]
-                        for z in range(len(support)):
-                            plane[d, y, z] += weight * lines[d, e, z]
-            for x in range(order):
-                i_x = (firsts[i, 0] + x) % n_x
-                if i_x < low or i_x > high:
-                    continue
                 for y in range(order):
-                    i_y = (firsts[i, 1] + y) % n_y
-                    r = i_x * n_y + i_y
+                    for z in range(order):
+                        total = 0.0
+                        for e in range(len(derivatives)):
+                            total += weights[i, 1, e, y] * lines[d, e, z]
+                        plane[d, y * order + z] = total
+            for x in range(order):
+                if i_x[x] < low or i_x[x] > high:
+                    continue
+                for m in range(order * order):
+                    total = 0.0
+                    for d in range(len(derivatives)):
+                        total += weights[i, 0, d, x] * plane[d, m]
+                    sheet[m] = total
+                for y in range(order):
+                    r = i_x[x] * n_y + i_y[y]
                     if r < start or r >= stop:
                         continue
-                    row[:] = 0.0
-                    for d in range(len(derivatives)):
-                        weight = weights[i, 0, d, x]
+                    target = grids[a, i_x[x], i_y[y]]
+                    if first_z + order <= n_z:
                         for z in range(len(support)):
-                            row[z] += weight * plane[d, y, z]
-                    if inside:
-                        for z in range(len(support)):
-                            grids[a, i_x, i_y, first_z + z] += row[z]
+                            target[first_z + z] += sheet[y * order + z]
                     else:
                         for z in range(len(support)):
-                            grids[a, i_x, i_y, (first_z + z) % n_z] += row[z]
+                            target[i_z[z]] += sheet[y * order + z]
 
 
 @loop
