@@ -1,13 +1,14 @@
 """Functions of one distance: the cutoff function, radial bases, and tables with an error bound."""
 
 from fractions import Fraction
+from functools import lru_cache
 from math import lcm
 
 import numpy as np
-from scipy.special import gamma, spherical_jn
+from scipy.special import gamma, roots_legendre, spherical_jn
 
-#: Quadrature points per radial integral; the integrands are smooth, so the error is at rounding.
-POINTS = 256
+#: Quadrature points of radial integrals come in multiples of this; for smooth integrands once is at rounding.
+POINTS = 128
 #: Error of a table relative to its largest value. Well below every tolerance of a potential.
 TABLE_ERROR = 1e-10
 #: Radial functions are padded to a multiple of this, the length of the innermost compiled loops.
@@ -109,8 +110,13 @@ def make_basis(kind, cutoff, max_radial):
 
 def quadrature(reach, finest=np.inf):
     """Gauss-Legendre points and weights on [0, reach] for integrands whose finest Gaussian has the width `finest`."""
-    x, w = np.polynomial.legendre.leggauss(max(POINTS, int(10 * reach / finest)))
+    x, w = _legendre(POINTS * int(1 + 10 * reach / finest / POINTS))
     return 0.5 * reach * (x + 1), 0.5 * reach * w
+
+
+@lru_cache(maxsize=16)
+def _legendre(points):
+    return roots_legendre(points)
 
 
 def gaussian_density_integrals(basis, smearing, max_angular, r):
@@ -183,16 +189,21 @@ class RadialTable:
     def __init__(self, function, reach, kinks=()):
         parts = lcm(*(Fraction(kink / reach).limit_denominator(1000).denominator for kink in kinks))
         intervals = parts * -(-MIN_INTERVALS // parts)
-        self.error = np.inf
-        while self.error > TABLE_ERROR and intervals <= MAX_INTERVALS:
-            self.step = reach / intervals
-            r = np.linspace(0.0, reach, intervals + 1)
-            values, slopes = function(r)
-            slopes = slopes * self.step
-            middle = 0.5 * (values[1:] + values[:-1]) + 0.125 * (slopes[:-1] - slopes[1:])
-            exact = function(r[:-1] + 0.5 * self.step)[0]
-            self.error = np.abs(middle - exact).max() / max(np.abs(values).max(), np.finfo(float).tiny)
-            intervals *= 2
+        r = np.linspace(0.0, reach, intervals + 1)
+        values, slopes = function(r)
+        while True:
+            self.step = r[1]
+            between = r[:-1] + 0.5 * self.step
+            exact, exact_slopes = function(between)
+            spline = 0.5 * (values[1:] + values[:-1]) + 0.125 * self.step * (slopes[:-1] - slopes[1:])
+            self.error = np.abs(spline - exact).max() / max(np.abs(values).max(), np.finfo(float).tiny)
+            if self.error <= TABLE_ERROR or 2 * len(r) > MAX_INTERVALS:
+                break
+            order = np.argsort(np.concatenate([r, between]))
+            r = np.concatenate([r, between])[order]
+            values = np.concatenate([values, exact])[order]
+            slopes = np.concatenate([slopes, exact_slopes])[order]
+        slopes = slopes * self.step
         lanes = -(-values.shape[2] // LANES) * LANES
         self.table = np.zeros((len(r), 2, values.shape[1], lanes))
         self.table[:, 0, :, : values.shape[2]] = values
@@ -218,15 +229,29 @@ def slope(function, r, h=1e-3):
     return total / h
 
 
+def spherical_bessel(l_max, x):
+    """j_l(x) and its derivative, both (l, ...): recursion upwards, stable where x > l, and SciPy's elsewhere."""
+    small = x < l_max + 2
+    safe = np.where(small, l_max + 2.0, x)
+    values = [np.sin(safe) / safe]
+    values.append((values[0] - np.cos(safe)) / safe)
+    for l in range(1, l_max + 1):
+        values.append((2 * l + 1) / safe * values[l] - values[l - 1])
+    for l in range(l_max + 2):
+        values[l][small] = spherical_jn(l, x[small])
+    ratio = 1.0 / np.maximum(x, 1e-12)
+    slopes = [l * ratio * values[l] - values[l + 1] for l in range(l_max + 1)]
+    if l_max > 0:
+        slopes[1] = np.where(x < 1e-12, 1 / 3, slopes[1])
+    return np.stack(values[:-1]), np.stack(slopes)
+
+
 def bessel_transform(basis, max_angular, k):
     """I_nl(k) = ∫ x² R_n(x) j_l(kx) dx and its derivative by k, both (points, max_angular + 1, n)."""
-    x, w = quadrature(basis.reach, min(basis.reach, 20.0 / max(np.max(k), 1e-3)))
+    x, w = quadrature(basis.reach, min(basis.reach, 10.0 / max(np.max(k), 1e-3)))
     weighted = (w * x**2 * basis.functions(x)).T
-    kx = np.multiply.outer(np.asarray(k, dtype=float), x)
-    orders = range(max_angular + 1)
-    values = np.stack([spherical_jn(l, kx) @ weighted for l in orders], axis=1)
-    slopes = np.stack([spherical_jn(l, kx, derivative=True) @ (x[:, None] * weighted) for l in orders], axis=1)
-    return values, slopes
+    values, slopes = spherical_bessel(max_angular, np.multiply.outer(np.asarray(k, dtype=float), x))
+    return (values @ weighted).transpose(1, 0, 2), (slopes @ (x[:, None] * weighted)).transpose(1, 0, 2)
 
 
 def moments(basis, powers):

@@ -6,7 +6,7 @@ V_i,anlm = ∫ R_n(x) Y_lm(x̂) V_a(r_i + x) dx with V_a = Σ_j q_ja v_p(|r - r_
 from functools import cached_property
 
 import numpy as np
-from scipy.special import gamma, gammainc, spherical_jn
+from scipy.special import gamma, gammainc
 
 from ase_lode.errors import StructureError
 from ase_lode.features.density import Y00
@@ -16,7 +16,7 @@ from ase_lode.features.sources import Sources
 from ase_lode.field import FullReciprocal, ParticleMesh, PowerLaw, choose
 from ase_lode.neighbors import NeighborList
 from ase_lode.radial import (RadialTable, bessel_transform, make_basis, moments, product, quadrature, shifted_cosine,
-                             shifted_cosine_slope)
+                             shifted_cosine_slope, spherical_bessel)
 
 #: The smeared power law has no wave vectors beyond this over its width (exp(-x²/2) is at rounding).
 LARGEST_WAVE = 8.5
@@ -104,11 +104,9 @@ class Projection:
         k, w = quadrature(largest, 5.0 / max(r.max(), self.basis.reach))
         weight = 2 / np.pi * w * k**2 * self.law.transform(k**2)[0]
         waves = weight[:, None, None] * self.waves(k)[0]
-        kr = np.multiply.outer(r, k)
-        orders = range(self.l_max + 1)
-        values = np.stack([spherical_jn(l, kr) @ waves[:, l] for l in orders], axis=1)
-        slopes = np.stack([spherical_jn(l, kr, derivative=True) @ (k[:, None] * waves[:, l]) for l in orders], axis=1)
-        return values, slopes
+        values, slopes = spherical_bessel(self.l_max, np.multiply.outer(r, k))
+        waves = waves.transpose(1, 0, 2)
+        return (values @ waves).transpose(1, 0, 2), (slopes @ (k[:, None] * waves)).transpose(1, 0, 2)
 
 
 class _NearSum:
