@@ -62,7 +62,7 @@ def read_checkpoint(path):
         The file is damaged or not a checkpoint.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             stored = {name: file[name] for name in file.files}
         header = decode(str(stored["header"]))
         if header["format"] != FORMAT:

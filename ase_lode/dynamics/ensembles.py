@@ -148,7 +148,7 @@ class NoseHooverNVT(Chain, NoseHooverChainNVT):
 class Barostat(Chain):
     """A chain on the particles and one on the cell, Martyna, Tobias and Klein, J. Chem. Phys. 101, 4177 (1994)."""
 
-    state = Chain.state + ("_barostat._xi", "_barostat._p_xi")
+    state = (*Chain.state, "_barostat._xi", "_barostat._p_xi")
 
     def __init__(self, atoms, settings, dof, rng):
         super().__init__(atoms, settings, dof, pressure_au=settings.pressure_GPa[0] * units.GPa,
@@ -167,7 +167,7 @@ class Barostat(Chain):
 class IsotropicNPT(Barostat, IsotropicMTKNPT):
     """Constant pressure at constant cell shape."""
 
-    state = Barostat.state + ("_eps", "_p_eps", "_cell0", "_volume0")
+    state = (*Barostat.state, "_eps", "_p_eps", "_cell0", "_volume0")
 
     def _get_cell_kinetic_energy(self):
         return self._p_eps**2 / (2 * self._barostat.W)
@@ -176,7 +176,7 @@ class IsotropicNPT(Barostat, IsotropicMTKNPT):
 class FlexibleNPT(Barostat, MTKNPT):
     """Constant pressure, all six strains free."""
 
-    state = Barostat.state + ("_h", "_p_g")
+    state = (*Barostat.state, "_h", "_p_g")
     strains = 6
 
     def __init__(self, atoms, settings, dof, rng):
@@ -194,7 +194,7 @@ class InPlaneNPT(FlexibleNPT):
     virial is stress times volume, whatever the length of the third vector, which must not vanish.
     """
 
-    state = FlexibleNPT.state + ("_plane",)
+    state = (*FlexibleNPT.state, "_plane")
     strains = 3
 
     def __init__(self, atoms, settings, dof, rng):

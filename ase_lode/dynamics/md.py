@@ -12,8 +12,17 @@ from ase import Atoms, units
 
 from ase_lode.dynamics.checkpoint import find_calculator, identify, read_checkpoint, write_checkpoint
 from ase_lode.dynamics.ensembles import INTEGRATORS, check_ensemble, count_degrees_of_freedom
-from ase_lode.dynamics.observers import (Frames, Log, Progress, Signals, Thermodynamics, Watch, check_trajectory,
-                                         keep_frame, prepare_output)
+from ase_lode.dynamics.observers import (
+    Frames,
+    Log,
+    Progress,
+    Signals,
+    Thermodynamics,
+    Watch,
+    check_trajectory,
+    keep_frame,
+    prepare_output,
+)
 from ase_lode.dynamics.settings import CONSTANT_PRESSURE, Settings
 from ase_lode.dynamics.velocities import draw_velocities
 from ase_lode.errors import ConfigError, LODEError, SimulationError
@@ -232,7 +241,7 @@ class Simulation:
             if output is not None:
                 output.flush()
         path = self.settings.checkpoint
-        if path is None or self.saved_at == self.step and Path(path).exists():
+        if path is None or (self.saved_at == self.step and Path(path).exists()):
             return
         settings = asdict(self.settings)
         for name in OUTPUTS:

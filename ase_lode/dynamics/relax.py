@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from ase import Atoms, units
 
-from ase_lode.dynamics.observers import Frames, Log, Progress, has_stress, keep_frame, prepare_output
+from ase_lode.dynamics.observers import Frames, Log, Progress, check_trajectory, has_stress, keep_frame, prepare_output
 from ase_lode.dynamics.settings import nearest, whole
 from ase_lode.errors import ConfigError, LODEError, SimulationError
 
@@ -39,8 +39,8 @@ def relax(atoms, fmax=0.02, optimizer="lbfgs", cell="none", pressure_GPa=0.0, sy
     atoms : ase.Atoms
         Structure with a calculator; its constraints are respected.
     fmax : float
-        Converged when every force is below this, in eV/Å; with a free cell, the rows of the virial per atom, in eV, must
-        be below it as well.
+        Converged when every force is below this, in eV/Å; with a free cell, the rows of the virial per atom, in eV,
+        must be below it as well.
     optimizer : str
         One of `OPTIMIZERS`, upper or lower case.
     cell : {"none", "shape", "volume", "full", "xy"}
@@ -70,6 +70,8 @@ def relax(atoms, fmax=0.02, optimizer="lbfgs", cell="none", pressure_GPa=0.0, sy
     """
     steps = whole("steps", steps, 0)
     _check(atoms, fmax, optimizer, cell, pressure_GPa)
+    if trajectory is not None:
+        check_trajectory(trajectory)
     if plot is not None and log is None:
         log = Path(plot).with_suffix(".csv")
     prepare_output(trajectory, log, plot)
@@ -132,7 +134,8 @@ def _run(atoms, target, name, fmax, steps, outputs, quiet):
     try:
         with outputs, Progress("relax", 0, steps, quiet=quiet) as progress:
             optimizer = getattr(ase.optimize, kind)(target, logfile=None)
-            for converged in optimizer.irun(fmax=fmax, steps=steps):
+            for done in optimizer.irun(fmax=fmax, steps=steps):
+                converged = bool(done)
                 taken, largest = optimizer.nsteps, _largest_force(optimizer)
                 energy = optimizer.optimizable.get_value()
                 if not (np.isfinite(energy) and np.isfinite(largest)):
@@ -146,7 +149,7 @@ def _run(atoms, target, name, fmax, steps, outputs, quiet):
         where = keep_frame(atoms, outputs.beside)
         raise SimulationError(f"The relaxation stopped after {max(taken, 0)} steps: {str(error).rstrip('.')}; "
                               f"{where}.") from error
-    return Relaxation(atoms, bool(converged), taken, float(largest))
+    return Relaxation(atoms, converged, taken, float(largest))
 
 
 def _largest_force(optimizer):

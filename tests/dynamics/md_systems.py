@@ -18,7 +18,7 @@ class PureEMT(EMT):
 class Springs(Calculator):
     """Harmonic bonds of rest length 1 Å between the atoms 2i and 2i + 1, k in eV/Å²."""
 
-    implemented_properties = ["energy", "forces"]
+    implemented_properties = ("energy", "forces")
 
     def __init__(self, stiffness=20.0):
         super().__init__()
@@ -41,7 +41,7 @@ class Lattice(Calculator):
     V^N exp(-PV/kT), while the atoms are coupled to the laboratory and keep all 3N degrees of freedom.
     """
 
-    implemented_properties = ["energy", "forces", "stress"]
+    implemented_properties = ("energy", "forces", "stress")
 
     def __init__(self, dimensions=3):
         super().__init__()
@@ -78,7 +78,7 @@ class Faulty(PureEMT):
         self.results["forces"] = self.results["forces"] * 0 + (np.nan if self.fault == "nan" else 1e6)
 
 
-def copper(repeat=(2, 2, 1)):
+def copper(repeat=(2, 1, 1)):
     """A small periodic copper crystal."""
     atoms = bulk("Cu", cubic=True) * repeat
     atoms.calc = PureEMT()
