@@ -110,12 +110,15 @@ class ExteriorField:
         return (2 * self._width**2) ** -half / gamma(half + 1)
 
     def _radial(self, r):
-        """Values and slopes of the remainder, (points, 1, l), as (1 - f_c) - P, which does not cancel near r = 0."""
+        """Values and slopes of the remainder, (points, 1, l), as (g - f_c) - g P, which does not cancel near r = 0.
+
+        The fade g ends Q = 1 - P alone: f_c is the same here as in the direct sum.
+        """
         config, s = self.config, self._width
-        switched = 1.0 - shifted_cosine(r, self.cutoff, config.cutoff_width)
-        switched_slope = -shifted_cosine_slope(r, self.cutoff, config.cutoff_width)
         fade = shifted_cosine(r, self.cutoff, FADE * self.cutoff)
         fade_slope = shifted_cosine_slope(r, self.cutoff, FADE * self.cutoff)
+        switched = fade - shifted_cosine(r, self.cutoff, config.cutoff_width)
+        switched_slope = fade_slope - shifted_cosine_slope(r, self.cutoff, config.cutoff_width)
         safe = np.maximum(r, 1e-10 * s)
         x = safe**2 / (2 * s**2)
         values, slopes = [], []
@@ -123,8 +126,8 @@ class ExteriorField:
             power, order = config.exponent + l, config.exponent / 2 + l
             part = gammainc(order, x)
             part_slope = x ** (order - 1) * np.exp(-x) / gamma(order) * safe / s**2
-            value = (switched - part) / safe**power
-            change = (switched_slope - part_slope) / safe**power - power * value / safe
-            values.append(value * fade)
-            slopes.append(change * fade + value * fade_slope)
+            value = (switched - fade * part) / safe**power
+            change = switched_slope - fade_slope * part - fade * part_slope
+            values.append(value)
+            slopes.append(change / safe**power - power * value / safe)
         return np.stack(values, axis=1)[:, None], np.stack(slopes, axis=1)[:, None]
