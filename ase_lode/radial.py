@@ -21,7 +21,7 @@ MAX_INTERVALS = 8192
 def shifted_cosine(r, cutoff, width):
     """featomic's ShiftedCosine cutoff function: 1 up to cutoff - width, 0 from the cutoff on; a step if width is 0."""
     if width == 0:
-        return np.where(r < cutoff, 1.0, 0.0)
+        return np.where(r <= cutoff, 1.0, 0.0)  # the limit from inside, for tables that end at the cutoff
     t = np.clip((r - cutoff + width) / width, 0.0, 1.0)
     return 0.5 * (1.0 + np.cos(np.pi * t))
 
