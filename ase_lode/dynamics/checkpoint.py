@@ -9,9 +9,11 @@ from ase import Atoms
 from ase.constraints import dict2constraint
 from ase.io.jsonio import decode, encode
 
-from ase_lode.errors import SimulationError
+from ase_lode.errors import LODEError, SimulationError
 
 FORMAT = "ase-lode md checkpoint 1"
+#: Keywords of LODECalculator that decide its results.
+KEYWORDS = ("skin", "charge", "uncertainty", "on_extrapolation", "tolerance")
 
 
 def write_checkpoint(path, atoms, header, state):
@@ -102,11 +104,10 @@ def _plain(info):
 def identify(calc):
     """What is needed to find a calculator again: its class, and for a potential its name, hash, file and keywords."""
     potential = getattr(calc, "potential", None)
-    keywords = {name: getattr(calc, name) for name in ("skin", "charge", "uncertainty", "on_extrapolation", "tolerance")
-                if hasattr(calc, name)}
+    path = getattr(potential, "path", None)
     return {"class": type(calc).__name__, "potential": getattr(potential, "name", None),
-            "sha256": getattr(potential, "sha256", None), "path": _text(getattr(potential, "path", None)),
-            "keywords": _plain(keywords) if potential is not None else {},
+            "sha256": getattr(potential, "sha256", None), "path": None if path is None else str(path),
+            "keywords": {name: value for name in KEYWORDS if (value := getattr(calc, f"_{name}", None)) is not None},
             "state": calc.get_state() if hasattr(calc, "get_state") else None}
 
 
@@ -130,13 +131,11 @@ def find_calculator(identity, calc=None):
 
 
 def _load(identity):
-    from ase_lode.errors import LODEError
-
     for name in (identity["path"], identity["potential"]):
         if name is None:
             continue
         from ase_lode.calculator import LODECalculator
-        from ase_lode.models.potential import load_potential
+        from ase_lode.models.library import load_potential
 
         try:
             potential = load_potential(name)
@@ -146,7 +145,3 @@ def _load(identity):
             return LODECalculator(potential, **identity["keywords"])
     raise SimulationError(f"The calculator of the checkpoint ({identity['potential'] or identity['class']}) cannot be "
                           "found by its name and hash; pass it as calc=.")
-
-
-def _text(value):
-    return None if value is None else str(value)

@@ -34,11 +34,12 @@ OUTPUTS = ("trajectory", "log", "checkpoint")
 
 
 class Run(NamedTuple):
-    """Result of a run: the atoms (at a start the same object), steps in all, and the time simulated in ps."""
+    """Result of a run: the atoms (at a start the same object), steps in all, time simulated in ps, all settings."""
 
     atoms: Atoms
     steps: int
     time_ps: float
+    settings: dict
 
 
 def run_md(atoms=None, ensemble=None, temperature_K=None, timestep_fs=None, steps=None, seed=None, trajectory=None,
@@ -91,7 +92,7 @@ def run_md(atoms=None, ensemble=None, temperature_K=None, timestep_fs=None, step
     Returns
     -------
     Run
-        atoms, steps, time_ps.
+        atoms, steps, time_ps, settings.
 
     Raises
     ------
@@ -196,7 +197,7 @@ class Simulation:
             self._save()
         if plot is not None:
             self._draw(plot)
-        return Run(self.atoms, self.step, self.step * settings.timestep_fs / 1000)
+        return Run(self.atoms, self.step, self.step * settings.timestep_fs / 1000, asdict(settings))
 
     def _open(self, stack, columns):
         if self.settings.log is not None:

@@ -1,0 +1,454 @@
+"""The command line `ase-lode`: parse, call, print.
+
+Everything heavy is imported inside the commands, so that `--help` answers at once.
+"""
+
+import functools
+import inspect
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HELP = {"rich_markup_mode": None, "pretty_exceptions_enable": False, "no_args_is_help": True}
+app = typer.Typer(help="Multi-scale machine-learning potentials: run them, train them, judge them.",
+                  add_completion=False, **HELP)
+data = typer.Typer(help="Look at training data.", **HELP)
+analyze = typer.Typer(help="Analyse a trajectory.", **HELP)
+app.add_typer(data, name="data")
+app.add_typer(analyze, name="analyze")
+
+
+def main():
+    """Entry point of the command `ase-lode`."""
+    app(prog_name="ase-lode")
+
+
+def _read_config(context: typer.Context, path: Path | None):
+    """Make the keys of a YAML file the defaults of the command's options; flags win."""
+    if path is None:
+        return None
+    import yaml
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            given = yaml.safe_load(file) or {}
+    except OSError as error:
+        raise typer.BadParameter(f"'{path}' cannot be read ({error.strerror}).") from error
+    except yaml.YAMLError as error:
+        raise typer.BadParameter(f"'{path}' is not valid YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(given, dict):
+        raise typer.BadParameter(f"'{path}' must hold keys and values, one option per line.")
+    names = {}
+    for parameter in context.command.params:
+        for spelling in (parameter.name, *parameter.opts):
+            names[spelling.lstrip("-").replace("-", "_")] = parameter.name
+    for key in given:
+        if str(key).replace("-", "_") not in names:
+            from ase_lode.dynamics.settings import nearest
+
+            raise typer.BadParameter(f"Unknown key '{key}' in '{path}'; {nearest(key, sorted(names))}")
+    context.default_map = {names[str(key).replace("-", "_")]: value for key, value in given.items()}
+    return path
+
+
+Config = Annotated[Path | None, typer.Option("--config", is_eager=True, callback=_read_config,
+                                                help="YAML file with options; flags win.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+PotentialOption = Annotated[str, typer.Option("-p", "--potential", help="Name or file of the potential.")]
+PotentialName = Annotated[str, typer.Argument(metavar="POTENTIAL", help="Name or file of the potential.")]
+Structure = Annotated[str, typer.Argument(metavar="STRUCTURE", help="File that ASE reads; 'file@3' is its frame 3.")]
+Trajectory = Annotated[Path, typer.Argument(metavar="TRAJECTORY", help="Frames of a run.")]
+Interval = Annotated[float | None, typer.Option("--frame-fs", help="Time between frames in fs, if they lack it.")]
+
+
+def command(group, name):
+    """Register a command, adding --config and --debug, and turning errors into a sentence and status 1."""
+
+    def register(function):
+        @functools.wraps(function)
+        def run(*arguments, config=None, debug=False, **options):
+            try:
+                function(*arguments, **options)
+            except (typer.Exit, typer.Abort, typer.BadParameter):
+                raise
+            except (Exception, KeyboardInterrupt) as error:
+                if debug:
+                    raise
+                typer.echo(f"Error: {_sentence(error)}", err=True)
+                raise typer.Exit(1) from None
+
+        extra = {"config": Config, "debug": Debug}
+        signature = inspect.signature(function)
+        added = [inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=kind,
+                                   default=None if key == "config" else False) for key, kind in extra.items()]
+        run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *added])
+        run.__annotations__ = {**function.__annotations__, **extra}
+        return group.command(name)(run)
+
+    return register
+
+
+def _sentence(error):
+    from ase_lode.errors import LODEError
+
+    if isinstance(error, LODEError):
+        return str(error)
+    if isinstance(error, FileNotFoundError):
+        return f"'{error.filename or error}' does not exist; check the path."
+    if isinstance(error, OSError) and error.strerror:
+        return f"'{error.filename}': {error.strerror}."
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted."
+    text = " ".join(str(error).split())
+    return f"{text[:300] or type(error).__name__} ({type(error).__name__}; --debug shows where)."
+
+
+@command(app, "potentials")
+def potentials():
+    """List the shipped potentials."""
+    from ase_lode.models.library import list_potentials
+
+    rows = list_potentials()
+    for row in rows:
+        typer.echo(f"{row['name']:<24} {' '.join(row['elements']):<16} {row['size'] / 1e6:6.1f} MB  "
+                   f"{row['sha256'][:12]}  {row['level_of_theory']}")
+        if row["errors"]:
+            typer.echo(f"{'':<24} errors: {_inline(row['errors'])}")
+    if not rows:
+        typer.echo("No potentials are shipped with this installation.")
+
+
+@command(app, "info")
+def info(potential: PotentialName):
+    """Show the card of a potential."""
+    from ase_lode.models.library import load_potential
+
+    loaded = load_potential(potential)
+    typer.echo(_yaml({"name": loaded.name, "elements": loaded.elements, "sha256": loaded.sha256, **loaded.header}))
+
+
+@command(app, "verify")
+def verify(potential: PotentialName):
+    """Check a potential file: version, shapes, finiteness, checksum."""
+    from ase_lode.models.library import verify as check
+
+    card = check(potential)
+    typer.echo(f"{card.get('name', potential)}: whole and readable, SHA-256 {card['sha256']}")
+
+
+@command(app, "singlepoint")
+def singlepoint(
+    structure: Structure,
+    potential: PotentialOption,
+    out: Annotated[Path | None, typer.Option("--out", help="Output file; STRUCTURE_singlepoint.extxyz.")] = None,
+    quiet: Quiet = False,
+):
+    """Energy, forces and stress of every frame of a file."""
+    import numpy as np
+    from ase.io import read, write
+
+    from ase_lode.dynamics.observers import snapshot
+
+    summary = _Summary("singlepoint")
+    out = out or _beside(structure, "_singlepoint.extxyz")
+    calc = _calculator(potential)
+    frames = []
+    for index, atoms in enumerate(read(structure, **({} if "@" in structure else {"index": ":"}))):
+        atoms.calc = calc
+        frame = snapshot(atoms)
+        frames.append(frame)
+        largest = np.linalg.norm(frame.get_forces(apply_constraint=False), axis=1).max()
+        if not quiet:
+            typer.echo(f"{index}: {atoms.get_chemical_formula()}, energy {frame.get_potential_energy():.6f} eV, "
+                       f"largest force {largest:.4f} eV/Å")
+    write(out, frames)
+    summary.write(out, calc=calc, settings={"structure": structure}, results={"structures": len(frames)})
+
+
+@command(app, "relax")
+def relax(
+    structure: Structure,
+    potential: PotentialOption,
+    fmax: Annotated[float, typer.Option(help="Largest force at convergence in eV/Å.")] = 0.02,
+    optimizer: Annotated[str, typer.Option(help="ASE optimizer: lbfgs, bfgs, fire, ...")] = "lbfgs",
+    cell: Annotated[str, typer.Option(help="Free strains: none, shape, volume, full, xy.")] = "none",
+    pressure: Annotated[float, typer.Option(help="External pressure in GPa.")] = 0.0,
+    symmetry: Annotated[bool, typer.Option("--symmetry", help="Keep the space group.")] = False,
+    steps: Annotated[int, typer.Option(help="Largest number of steps.")] = 500,
+    out: Annotated[Path | None, typer.Option("--out", help="Relaxed structure; STRUCTURE_relaxed.extxyz.")] = None,
+    trajectory: Annotated[Path | None, typer.Option(help="Every step (.traj, .extxyz).")] = None,
+    quiet: Quiet = False,
+):
+    """Relax a structure; status 1 if it did not converge."""
+    from ase.io import read, write
+
+    from ase_lode.dynamics import relax as run
+    from ase_lode.dynamics.observers import snapshot
+
+    summary = _Summary("relax")
+    out = out or _beside(structure, "_relaxed.extxyz")
+    atoms = read(structure)
+    atoms.calc = calc = _calculator(potential)
+    settings = {"fmax": fmax, "optimizer": optimizer, "cell": cell, "pressure_GPa": pressure, "symmetry": symmetry,
+                "steps": steps}
+    result = run(atoms, **settings, trajectory=trajectory, log=out.with_suffix(".csv"), plot=out.with_suffix(".png"),
+                 quiet=quiet)
+    write(out, snapshot(atoms))
+    energy = float(atoms.get_potential_energy())
+    summary.write(out, calc=calc, settings={"structure": structure, **settings},
+                  results={"converged": result.converged, "steps": result.steps, "fmax": result.fmax, "energy": energy})
+    outcome = "converged" if result.converged else "not converged"
+    message = f"{outcome} after {result.steps} steps: energy {energy:.6f} eV, largest force {result.fmax:.4f} eV/Å"
+    if not result.converged:
+        typer.echo(f"Error: {message}; raise --steps or --fmax, or continue from '{out}'.", err=True)
+        raise typer.Exit(1)
+    if not quiet:
+        typer.echo(message)
+
+
+@command(app, "md")
+def md(
+    structure: Annotated[str | None, typer.Argument(metavar="STRUCTURE", help="File that ASE reads.")] = None,
+    potential: Annotated[str | None, typer.Option("-p", "--potential", help="Name or file of the potential.")] = None,
+    ensemble: Annotated[str | None, typer.Option(help="nve, nvt-bussi, nvt-langevin, nvt-nhc, npt-mtk, npt-mtk-iso, "
+                                                      "npt-xy.")] = None,
+    temperature_K: Annotated[str | None, typer.Option("-T", "--temperature", help="K, or a ramp as 300,600.")] = None,
+    timestep_fs: Annotated[float | None, typer.Option("--dt", "--timestep", help="Time step in fs.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of steps in all.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of velocities and thermostat.")] = None,
+    pressure_GPa: Annotated[str | None, typer.Option("--pressure", help="GPa, or a ramp as 0,5.")] = None,
+    friction_per_ps: Annotated[float | None, typer.Option("--friction", help="Langevin friction in 1/ps.")] = None,
+    taut_fs: Annotated[float | None, typer.Option("--taut", help="Coupling time of the thermostat in fs.")] = None,
+    taup_fs: Annotated[float | None, typer.Option("--taup", help="Coupling time of the barostat in fs.")] = None,
+    log_interval: Annotated[int | None, typer.Option(help="Steps between rows of the log.")] = None,
+    trajectory_interval: Annotated[int | None, typer.Option(help="Steps between frames.")] = None,
+    checkpoint_interval: Annotated[int | None, typer.Option(help="Steps between checkpoints.")] = None,
+    minimise: Annotated[bool | None, typer.Option("--minimise", help="Relax the positions first.")] = None,
+    restart: Annotated[Path | None, typer.Option(help="Checkpoint to continue from.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Trajectory; log, checkpoint, plot and summary stand beside "
+                                                           "it. STRUCTURE_md.traj.")] = None,
+    quiet: Quiet = False,
+):
+    """Run molecular dynamics, or continue it bit for bit with --restart."""
+    from ase_lode.dynamics import run_md
+
+    summary = _Summary("md")
+    given = {"ensemble": ensemble, "temperature_K": _numbers("temperature", temperature_K), "timestep_fs": timestep_fs,
+             "steps": steps, "seed": seed, "pressure_GPa": _numbers("pressure", pressure_GPa), "minimise": minimise,
+             "friction_per_ps": friction_per_ps, "taut_fs": taut_fs, "taup_fs": taup_fs, "log_interval": log_interval,
+             "trajectory_interval": trajectory_interval, "checkpoint_interval": checkpoint_interval, "quiet": quiet}
+    calc = None if potential is None else _calculator(potential)
+    if restart is not None:
+        beside = restart.with_name(restart.name.removesuffix(".npz").removesuffix(".ckpt") + ".png")
+        result = run_md(restart=restart, calc=calc, plot=beside, **given)
+    else:
+        beside, atoms = _md_input(structure, potential, out)
+        result = run_md(atoms, calc=calc, trajectory=beside, log=beside.with_suffix(".csv"),
+                        checkpoint=beside.with_suffix(".ckpt.npz"), plot=beside.with_suffix(".png"), **given)
+    summary.write(beside, calc=result.atoms.calc, settings=result.settings,
+                  results={"steps": result.steps, "time_ps": result.time_ps})
+    if not quiet:
+        typer.echo(f"{result.steps} steps, {result.time_ps:g} ps: '{result.settings['trajectory']}'")
+
+
+def _md_input(structure, potential, out):
+    """Path of the trajectory and the atoms of a new run."""
+    from ase.io import read
+
+    from ase_lode.errors import ConfigError
+
+    if structure is None or potential is None:
+        raise ConfigError("Give a structure and a potential (-p), or a checkpoint with --restart.")
+    return out or _beside(structure, "_md.traj"), read(structure)
+
+
+@command(app, "train")
+def train(
+    recipe: Annotated[Path, typer.Argument(metavar="TRAIN.YAML", help="Model, data, weights and output.")],
+    folder: Annotated[Path | None, typer.Option("--data", help="Folder of data files named without one.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Read and check everything, then stop.")] = False,
+    quiet: Quiet = False,
+):
+    """Fit a potential to one's own data."""
+    from ase_lode.training import train as run
+
+    summary = _Summary("train")
+    potential, report = run(recipe, data_folder=folder, check=check, quiet=quiet)
+    summary.write(recipe, potential=potential, settings={"recipe": str(recipe), "data": folder, "check": check},
+                  seed=_seed(recipe))
+    if not quiet:
+        typer.echo(_yaml(report))
+
+
+@command(app, "eval")
+def evaluate(
+    potential: PotentialName,
+    file: Annotated[Path, typer.Argument(metavar="TEST.EXTXYZ", help="Labelled structures.")],
+    energy_key: Annotated[str, typer.Option(help="Key of the energy; 'none' leaves it out.")] = "energy",
+    forces_key: Annotated[str, typer.Option(help="Key of the forces; 'none' leaves them out.")] = "forces",
+    stress_key: Annotated[str | None, typer.Option(help="Key of the stress.")] = None,
+    report: Annotated[Path | None, typer.Option(help="HTML page with parity plots.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    quiet: Quiet = False,
+):
+    """Errors of a potential on labelled structures."""
+    import json
+
+    from ase_lode.models.library import load_potential
+    from ase_lode.training import evaluate as run
+
+    summary = _Summary("eval")
+    loaded = load_potential(potential)
+    keys = {name: None if key in (None, "none") else key for name, key in
+            (("energy_key", energy_key), ("forces_key", forces_key), ("stress_key", stress_key))}
+    result = run(loaded, file, **keys, report=report, quiet=quiet or as_json)
+    summary.write(report or _beside(str(file), "_eval.html"), potential=loaded, settings={"file": str(file), **keys},
+                  results=result)
+    typer.echo(json.dumps(_plain(result), indent=2) if as_json else _yaml(result))
+
+
+@command(data, "lint")
+def lint(file: Annotated[Path, typer.Argument(metavar="TRAIN.EXTXYZ", help="Labelled structures.")]):
+    """Report what a file of structures holds and what is wrong with it."""
+    from ase_lode.training import lint as run
+
+    typer.echo(str(run(file)))
+
+
+@command(analyze, "rdf")
+def rdf(
+    trajectory: Trajectory,
+    r_max: Annotated[float, typer.Option(help="Largest distance in Å.")] = 6.0,
+    bins: Annotated[int, typer.Option(help="Number of bins.")] = 120,
+    pairs: Annotated[str | None, typer.Option(help="Pairs of elements, as O-O,O-H; all by default.")] = None,
+    quiet: Quiet = False,
+):
+    """Radial distribution functions."""
+    from ase_lode.dynamics.analysis import radial_distribution
+
+    _analyze(trajectory, "rdf", ("r (Å)", "g(r)"), {"r_max": r_max, "bins": bins, "pairs": pairs}, quiet,
+             lambda frames: radial_distribution(frames, r_max, bins, pairs.split(",") if pairs else None))
+
+
+@command(analyze, "msd")
+def msd(trajectory: Trajectory, frame_fs: Interval = None, quiet: Quiet = False):
+    """Mean square displacements per element, from unwrapped positions."""
+    from ase_lode.dynamics.analysis import frame_interval, mean_square_displacement
+
+    _analyze(trajectory, "msd", ("time (ps)", "MSD (Å²)"), {"frame_fs": frame_fs}, quiet,
+             lambda frames: mean_square_displacement(frames, frame_interval(frames, frame_fs)))
+
+
+@command(analyze, "vdos")
+def vdos(trajectory: Trajectory, frame_fs: Interval = None, quiet: Quiet = False):
+    """Vibrational densities of states per element, from the velocities."""
+    from ase_lode.dynamics.analysis import frame_interval, vibrational_density
+
+    _analyze(trajectory, "vdos", ("wavenumber (1/cm)", "density of states (cm)"), {"frame_fs": frame_fs}, quiet,
+             lambda frames: vibrational_density(frames, frame_interval(frames, frame_fs)))
+
+
+def _analyze(trajectory, kind, labels, settings, quiet, compute):
+    """Read frames, compute curves, write them as CSV and PNG beside the trajectory."""
+    import numpy as np
+    from ase.io import read
+
+    from ase_lode.dynamics.plots import plot_curves
+
+    summary = _Summary(f"analyze {kind}")
+    x, curves = compute(read(trajectory, index=":"))
+    out = trajectory.with_name(f"{trajectory.stem}_{kind}.csv")
+    np.savetxt(out, np.column_stack([x, *curves.values()]), delimiter=",", comments="", fmt="%.10g",
+               header=",".join([labels[0], *curves]), encoding="utf-8")
+    plot_curves(out.with_suffix(".png"), x, curves, *labels)
+    summary.write(out, settings={"trajectory": str(trajectory), **settings})
+    if not quiet:
+        typer.echo(f"{kind} in '{out}' and '{out.with_suffix('.png')}'")
+
+
+class _Summary:
+    """The summary YAML of a command: versions, potential, seed, settings, timings, results."""
+
+    def __init__(self, command):
+        self.command, self.began = command, time.perf_counter()
+
+    def write(self, beside, potential=None, calc=None, settings=None, results=None, seed=None):
+        """Write it beside an output file."""
+        import platform
+
+        import ase
+        import numpy as np
+
+        from ase_lode import __version__
+
+        potential = getattr(calc, "potential", potential)
+        settings = _plain(settings or {})
+        content = {
+            "command": self.command,
+            "versions": {"ase_lode": __version__, "ase": ase.__version__, "numpy": np.__version__,
+                         "python": platform.python_version()},
+            "potential": None if potential is None else {"name": potential.name, "sha256": potential.sha256},
+            "seed": settings.get("seed", seed), "settings": settings,
+            "timings": {"seconds": round(time.perf_counter() - self.began, 3)}, "results": _plain(results or {})}
+        beside = Path(beside)
+        beside.with_name(f"{beside.stem}.summary.yaml").write_text(_yaml(content), encoding="utf-8")
+
+
+def _calculator(potential):
+    from ase_lode.calculator import LODECalculator
+
+    return LODECalculator(potential)
+
+
+def _beside(structure, ending):
+    """Default output: in the working directory, named after the input."""
+    return Path(Path(structure.split("@")[0]).stem + ending)
+
+
+def _numbers(name, text):
+    """A number or a ramp as typed, '300' or '300,600'."""
+    if text is None:
+        return None
+    from ase_lode.errors import ConfigError
+
+    try:
+        values = [float(part) for part in text.strip("[]()").split(",")]
+    except ValueError:
+        raise ConfigError(f"--{name} must be a number or a ramp as 'start,end', got '{text}'.") from None
+    return values[0] if len(values) == 1 else values
+
+
+def _seed(recipe):
+    import yaml
+
+    return (yaml.safe_load(Path(recipe).read_text(encoding="utf-8")) or {}).get("seed", 0)
+
+
+def _plain(value):
+    """The same in plain numbers, texts, lists and mappings."""
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _yaml(content):
+    import yaml
+
+    return yaml.safe_dump(_plain(content), sort_keys=False, allow_unicode=True, width=100).rstrip()
+
+
+def _inline(errors):
+    return ", ".join(f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
+                     for key, value in errors.items())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
