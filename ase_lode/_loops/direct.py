@@ -48,16 +48,19 @@ def _smooth_radial(i, square, exponent, width, _unused, inverse_gammas, values, 
     scale = 1 / (2 * width * width)
     top = exponent / 2 + n_angular
     star = np.empty(n_angular + 1)
+    steps = 1 / (top + np.arange(1.0, 65.0))
     for j in range(len(square)):
         x = square[j] * scale
         decay = math.exp(-x)
         if x < top + 3:
             # Series at the highest order, then downward recursion: all terms positive.
-            term, total, a = inverse_gammas[n_angular], 0.0, top
-            while term > 1e-17 * total:
+            term = inverse_gammas[n_angular]
+            total = term
+            for step in steps:
+                term *= x * step
                 total += term
-                a += 1
-                term *= x / a
+                if term < 1e-17 * total:
+                    break
             star[n_angular] = decay * total
             for degree in range(n_angular - 1, -1, -1):
                 star[degree] = x * star[degree + 1] + decay * inverse_gammas[degree]

@@ -195,6 +195,18 @@ def spread(start, stop, firsts, weights, sources, powers, support, derivatives, 
 
 
 @loop
+def transform(start, stop, array, matrix, out):
+    """out[i, a] = matrix @ array[i, a] for the atoms in a range."""
+    for i in range(start, stop):
+        for a in range(array.shape[1]):
+            for row in range(len(matrix)):
+                total = 0.0
+                for m in range(matrix.shape[1]):
+                    total += matrix[row, m] * array[i, a, m]
+                out[i, a, row] = total
+
+
+@loop
 def multiply(start, stop, spectra, kernel, out):
     """out = kernel * spectra on the rows x * n_y + y in a range; spectra (channels, x, y, z)."""
     n_y, n_z = kernel.shape[1], kernel.shape[2]

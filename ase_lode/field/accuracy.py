@@ -9,11 +9,15 @@ from ase_lode.errors import ConfigError
 from ase_lode.field.power_law import PowerLaw
 
 #: The estimate holds for dense random charges in an orthogonal cell. An atom's own interpolated field adds up to a factor
-#: of 2.5 at the density of water, skewed cells up to 1.8 for the highest derivatives.
-SAFETY = 3.0
+#: of 2.5 at the density of water, and taking the near sources out of the field leaves it up to three times smaller.
+SAFETY = 8.0
+
+#: Wave numbers in units of 1/s below which a neutral liquid has little field; leaving them out of the field's size keeps
+#: the relative error honest there.
+SCREENED = 0.8
 
 #: Time of one grid point (transforms and products) in units of one point of a stencil (all spreading and reading).
-GRID_COST = 4.0
+GRID_COST = 6.0
 
 #: Atoms per s³ assumed in the trade between grid and stencil: water at s = 0.9 Å.
 DENSITY = 0.07
@@ -94,7 +98,7 @@ def mesh_error(exponent, degree, order, spacing):
     turned = (along - alias) ** 2 + across**2
     leak = (along / (along - alias)) ** (2 * order)
     error = 6 * np.sum(power * leak * (turned**degree + (along**2 + across**2) ** degree))
-    radius = 5 * (1 + points)
+    radius = SCREENED + 5 * (1 + points)
     total = 4 * pi * np.sum(5 * weights * radius ** (2 + 2 * degree) * _power(exponent, radius**2))
     return sqrt(error / total)
 

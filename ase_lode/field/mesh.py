@@ -14,12 +14,18 @@ from ase_lode.field.kernel import Grid, mesh_kernel
 
 @dataclass(frozen=True)
 class _Operators:
-    """What depends on the grid alone: kernel, its slope, and the matrix from grid to Cartesian derivatives."""
+    """What depends on the grid alone.
+
+    `cartesian` takes derivatives along the grid to Cartesian ones up to degree max_angular + 1, `field` to Φ_lm, and
+    `changes` to its gradient, row 3 lm + c.
+    """
 
     key: tuple
     kernel: np.ndarray
     slope: np.ndarray
     cartesian: np.ndarray
+    field: np.ndarray
+    changes: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class _State:
     weights: np.ndarray
     strengths: np.ndarray
     spectra: np.ndarray
-    potentials: np.ndarray
+    derivatives: np.ndarray
 
 
 class ParticleMesh:
@@ -130,11 +136,11 @@ class ParticleMesh:
         strengths = np.ascontiguousarray(strengths[order], dtype=float)
         spectra = self._spread(grid, firsts, weights, strengths[:, :, None], 0, n_threads)
         potentials = _convolve(grid, operators, spectra, n_threads, np.empty_like(spectra))
-        derivatives = self._read(firsts, weights, potentials, self.max_angular, n_threads)
-        size = self._harmonics.shape[1]
+        # One order more than the field needs, for the forces on the centres: cheaper than reading twice.
+        derivatives = self._read(firsts, weights, potentials, self.max_angular + 1, n_threads)
         phi = np.empty((len(order), strengths.shape[1], len(self._harmonics)))
-        phi[order] = derivatives @ (self._harmonics @ operators.cartesian[:size, :size]).T
-        return phi, _State(grid, operators, system.positions, order, firsts, weights, strengths, spectra, potentials)
+        phi[order] = _apply(operators.field, derivatives, n_threads)
+        return phi, _State(grid, operators, system.positions, order, firsts, weights, strengths, spectra, derivatives)
 
     def pull_back(self, state, d_phi, n_threads, need_virial=True):
         """Pull dE/dΦ back to positions, strain and strengths.
@@ -154,23 +160,22 @@ class ParticleMesh:
             Σ r ⊗ dE/dr.
         d_strengths : array, shape (atoms, channels)
         """
-        n, operators, grid = self.max_angular, state.operators, state.grid
-        multipoles = d_phi[state.order] @ self._harmonics  # [i, a, monomial]
-        size = multipoles.shape[2]
-        spectra = self._spread(grid, state.firsts, state.weights, multipoles @ operators.cartesian[:size, :size], n,
-                               n_threads)
+        operators, grid = state.operators, state.grid
+        d_phi = d_phi[state.order]
+        size = self._harmonics.shape[1]
+        sources = _apply(operators.field[:, :size].T, d_phi, n_threads)
+        spectra = self._spread(grid, state.firsts, state.weights, sources, self.max_angular, n_threads)
         moments = _moments(grid, operators.slope, state.spectra, spectra, n_threads) if need_virial else None
         adjoints = _convolve(grid, operators, spectra, n_threads, spectra)
-        at_sources = self._read(state.firsts, state.weights, adjoints, 1, n_threads) @ operators.cartesian[:4, :4].T
-        at_centres = self._read(state.firsts, state.weights, state.potentials, n + 1, n_threads) @ operators.cartesian.T
+        at_sources = self._read(state.firsts, state.weights, adjoints, 1, n_threads)
         d_strengths, gradient = np.empty_like(state.strengths), np.empty((len(state.order), 3))
         d_strengths[state.order] = at_sources[:, :, 0]
-        forward = np.take(at_centres, harmonics.raised(n), axis=2)  # [i, a, monomial, c]
-        gradient[state.order] = (np.einsum("ia,iac->ic", state.strengths, at_sources[:, :, 1:])
-                                 + np.einsum("iam,iamc->ic", multipoles, forward))
+        forces = np.einsum("ia,iac->ic", state.strengths, at_sources[:, :, 1:]) @ operators.cartesian[1:4, 1:4].T
+        changes = _apply(operators.changes, state.derivatives, n_threads).reshape(*d_phi.shape, 3)
+        gradient[state.order] = forces + np.einsum("iaf,iafc->ic", d_phi, changes)
         if not need_virial:
             return gradient, None, d_strengths
-        overlap = np.einsum("iam,ian->mn", multipoles, at_centres[:, :, :size], optimize=True)
+        overlap = np.einsum("iaf,iam->fm", d_phi, state.derivatives[:, :, :size]) @ operators.cartesian[:size, :size].T
         return gradient, self._virial(state, overlap, moments, gradient), d_strengths
 
     def _virial(self, state, overlap, moments, gradient):
@@ -186,8 +191,9 @@ class ParticleMesh:
         along = np.linalg.pinv(basis) @ basis if len(basis) else np.zeros((3, 3))
         free = np.eye(3) - along
         # The kernel strains with k and the volume, 𝒴_lm(∇) with ∂_a → ∂_a - ε_ba ∂_b.
-        exchange = np.einsum("mn,mabn->ba", overlap, harmonics.exchanged(self.max_angular))
-        strain = -np.trace(overlap) * along + moments - exchange
+        exchange = np.einsum("fm,fn,mabn->ba", self._harmonics, overlap, harmonics.exchanged(self.max_angular),
+                             optimize=True)
+        strain = -np.sum(self._harmonics * overlap) * along + moments - exchange
         heights = np.zeros((3, 3)) if periodic.all() else gradient.T @ (state.positions @ free)
         total = strain @ along - free @ strain.T @ along + heights + free @ heights.T @ along
         return total.T
@@ -197,7 +203,10 @@ class ParticleMesh:
             kernel, slope = mesh_kernel(grid, self.exponent, self.width, self.order)
             jacobian = np.linalg.inv(grid.cell) * np.array(grid.shape)
             cartesian = harmonics.substitution(jacobian, self.max_angular + 1)
-            self._operators = _Operators(grid.key, kernel, slope, cartesian)
+            field = self._harmonics @ cartesian[:self._harmonics.shape[1]]
+            raised = harmonics.raised(self.max_angular)  # [monomial, c]
+            changes = np.einsum("fm,mcn->fcn", self._harmonics, cartesian[raised]).reshape(-1, len(cartesian))
+            self._operators = _Operators(grid.key, kernel, slope, cartesian, field, changes)
         return self._operators
 
     def _stencils(self, grid, positions, n_threads):
@@ -214,6 +223,7 @@ class ParticleMesh:
         return order, firsts, weights
 
     def _spread(self, grid, firsts, weights, sources, degree, n_threads):
+        """Transforms of the grids onto which splines and their derivatives up to a degree are spread."""
         from scipy.fft import rfftn
 
         grids = np.empty((sources.shape[1], *grid.shape))
@@ -222,6 +232,7 @@ class ParticleMesh:
         return rfftn(grids, axes=(1, 2, 3), overwrite_x=True, workers=n_threads)
 
     def _read(self, firsts, weights, grids, degree, n_threads):
+        """Derivatives along the grid up to a degree, shape (atoms, channels, monomials)."""
         powers = harmonics.monomials(degree)
         out = np.empty((len(firsts), len(grids), len(powers)))
         parallel.run(loops.read, len(firsts), n_threads, firsts, weights, grids, powers, self._support,
@@ -241,6 +252,13 @@ def fft_size(n):
     while size % 2:
         size = next_fast_len(size + 1, real=True)
     return size
+
+
+def _apply(matrix, array, n_threads):
+    """The matrix on the last axis of an array over atoms and channels."""
+    out = np.empty((*array.shape[:2], len(matrix)))
+    parallel.run(loops.transform, len(array), n_threads, array, np.ascontiguousarray(matrix), out)
+    return out
 
 
 def _convolve(grid, operators, spectra, n_threads, out):
