@@ -10,7 +10,7 @@ from ase_lode.parallel import run
 
 @dataclass(frozen=True)
 class PairList:
-    """Every pair inside a cutoff, in both directions, ordered by centre, neighbour and image.
+    """Every pair inside a cutoff, in both directions, ordered by centre, neighbour's element, neighbour and image.
 
     The order and every number in it are functions of the structure alone, whatever list it was compacted from.
 
@@ -76,6 +76,8 @@ class NeighborList:
         old = self._reference
         if old is None or len(old) != len(system) or (old.pbc != system.pbc).any():
             return False
+        if (old.numbers != system.numbers).any():  # the order of the pairs would be another
+            return False
         strain = np.linalg.solve(old.cell, system.cell)
         moved = np.sqrt(((system.positions - old.positions @ strain) ** 2).sum(axis=1).max())
         stretch = np.linalg.norm(np.linalg.inv(strain), 2)
@@ -86,7 +88,7 @@ class NeighborList:
 
         search = Search(cutoff=self.cutoff + self.skin, full_list=True, n_threads=n_threads)
         i, j, shifts = search.compute(points=system.positions, box=system.cell, periodic=system.pbc, quantities="ijS")
-        order = np.lexsort((shifts[:, 2], shifts[:, 1], shifts[:, 0], j, i))
+        order = np.lexsort((shifts[:, 2], shifts[:, 1], shifts[:, 0], j, system.numbers[j], i))
         self._first = np.searchsorted(i[order], np.arange(len(system) + 1))
         self._j = j[order].astype(np.int64)
         self._shifts = shifts[order].astype(np.int64)

@@ -180,6 +180,8 @@ class RadialTable:
     ----------
     table : array, shape (nodes, 2, 1 or max_angular + 1, lanes)
         Values and slopes times `step`, padded with zeros to whole lanes.
+    n_radial : int
+        Number of functions before padding.
     step : float
         Distance of the nodes in Å.
     error : float
@@ -204,10 +206,11 @@ class RadialTable:
             values = np.concatenate([values, exact])[order]
             slopes = np.concatenate([slopes, exact_slopes])[order]
         slopes = slopes * self.step
-        lanes = -(-values.shape[2] // LANES) * LANES
+        self.n_radial = values.shape[2]
+        lanes = -(-self.n_radial // LANES) * LANES
         self.table = np.zeros((len(r), 2, values.shape[1], lanes))
-        self.table[:, 0, :, : values.shape[2]] = values
-        self.table[:, 1, :, : values.shape[2]] = slopes
+        self.table[:, 0, :, : self.n_radial] = values
+        self.table[:, 1, :, : self.n_radial] = slopes
 
 
 def slope(function, r, h=1e-3):

@@ -1,7 +1,7 @@
 """Expansion of neighbours in radial functions and spherical harmonics about every centre, and its adjoint.
 
-Pairs are taken in blocks of 8: harmonics are evaluated for a block at once, radial functions 8 at a time, so that
-every innermost loop has a constant length over contiguous data.
+The neighbours of a centre are sorted by species and taken in blocks of 8 of one species: harmonics, and what is
+pulled back, are vectors over the pairs of a block; radial functions are vectors over n, 8 at a time.
 
 Layouts: ``out[i, lm, a * width + n]`` with `width` the number of radial functions padded to a multiple of 8;
 ``table[node, value or slope x step, l or 0, n]``, a cubic Hermite spline with equidistant nodes from r = 0.
@@ -9,219 +9,210 @@ Layouts: ``out[i, lm, a * width + n]`` with `width` the number of radial functio
 
 import numpy as np
 
-from ase_lode._loops.compile import loop
+from ase_lode._loops.compile import LANES, gather, load, loop, splat, store
 
-BLOCK = 8
+
+@loop
+def _block(p0, stop, j, vectors, distances, species, unit, inverse):
+    """Unit vectors of up to 8 pairs of one species from p0 on, the last repeated to fill the block; their number."""
+    count = 1
+    while count < LANES and p0 + count < stop and species[j[p0 + count]] == species[j[p0]]:
+        count += 1
+    for b in range(LANES):
+        p = p0 + min(b, count - 1)
+        inverse[b] = 1.0 / distances[p]
+        for c in range(3):
+            unit[c, b] = vectors[p, c] * inverse[b]
+    return count
 
 
 @loop
 def _harmonics(l_max, norm, unit, legendre, cosines, harmonics):
-    """Y_lm of a block of unit vectors, (lm, BLOCK), by the recursions of Legendre functions without (1 - z²)^(m/2)."""
-    for p in range(BLOCK):
-        legendre[0, p] = 1.0
-        cosines[0, p] = 1.0
-        cosines[1, p] = 0.0
+    """Y_lm of a block of unit vectors, (lm, 8), by the recursions of Legendre functions without (1 - z²)^(m/2)."""
+    x, y, z = load(unit, (0, 0)), load(unit, (1, 0)), load(unit, (2, 0))
+    store(legendre, (0, 0), splat(1.0))
+    store(cosines, (0, 0), splat(1.0))
+    store(cosines, (1, 0), splat(0.0))
     for m in range(l_max):
-        for p in range(BLOCK):
-            cosines[2 * m + 2, p] = unit[0, p] * cosines[2 * m, p] - unit[1, p] * cosines[2 * m + 1, p]
-            cosines[2 * m + 3, p] = unit[0, p] * cosines[2 * m + 1, p] + unit[1, p] * cosines[2 * m, p]
+        cosine, sine = load(cosines, (2 * m, 0)), load(cosines, (2 * m + 1, 0))
+        store(cosines, (2 * m + 2, 0), x * cosine - y * sine)
+        store(cosines, (2 * m + 3, 0), x * sine + y * cosine)
     for l in range(1, l_max + 1):
         row = l * (l + 1) // 2
         previous = row - l
         for m in range(l - 1):
-            a = (2 * l - 1) / (l - m)
-            b = (l + m - 1) / (l - m)
-            for p in range(BLOCK):
-                legendre[row + m, p] = (a * unit[2, p] * legendre[previous + m, p]
-                                        - b * legendre[previous - l + 1 + m, p])
-        for p in range(BLOCK):
-            legendre[row + l - 1, p] = (2 * l - 1) * unit[2, p] * legendre[previous + l - 1, p]
-            legendre[row + l, p] = (2 * l - 1) * legendre[previous + l - 1, p]
+            a, b = (2 * l - 1) / (l - m), (l + m - 1) / (l - m)
+            value = z * load(legendre, (previous + m, 0)) * a - load(legendre, (previous - l + 1 + m, 0)) * b
+            store(legendre, (row + m, 0), value)
+        highest = load(legendre, (previous + l - 1, 0)) * (2.0 * l - 1.0)
+        store(legendre, (row + l - 1, 0), z * highest)
+        store(legendre, (row + l, 0), highest)
     for l in range(l_max + 1):
         row = l * (l + 1) // 2
-        for p in range(BLOCK):
-            harmonics[l * l + l, p] = norm[row] * legendre[row, p]
+        middle = l * l + l
+        store(harmonics, (middle, 0), load(legendre, (row, 0)) * norm[row])
         for m in range(1, l + 1):
-            for p in range(BLOCK):
-                f = norm[row + m] * legendre[row + m, p]
-                harmonics[l * l + l + m, p] = f * cosines[2 * m, p]
-                harmonics[l * l + l - m, p] = f * cosines[2 * m + 1, p]
+            value = load(legendre, (row + m, 0)) * norm[row + m]
+            store(harmonics, (middle + m, 0), value * load(cosines, (2 * m, 0)))
+            store(harmonics, (middle - m, 0), value * load(cosines, (2 * m + 1, 0)))
 
 
 @loop
 def _harmonic_gradients(l_max, norm, unit, legendre, cosines, gradients):
-    """Cartesian derivatives of the solid harmonics r^l Y_lm at unit vectors, (3, lm, BLOCK), after `_harmonics`."""
-    for p in range(BLOCK):
-        for c in range(3):
-            gradients[c, 0, p] = 0.0
+    """Cartesian derivatives of the solid harmonics r^l Y_lm at unit vectors, (3, lm, 8), after `_harmonics`."""
+    x, y = load(unit, (0, 0)), load(unit, (1, 0))
+    for c in range(3):
+        store(gradients, (c, 0, 0), splat(0.0))
     for l in range(1, l_max + 1):
         row = l * (l + 1) // 2
         previous = row - l
+        middle = l * l + l
         for m in range(l + 1):
             f = norm[row + m]
-            for p in range(BLOCK):
-                up = 0.0
-                if m < l - 1:
-                    up = f * legendre[previous + m + 1, p]
-                along = 0.0
-                if m < l:
-                    along = f * (l + m) * legendre[previous + m, p]
-                value = f * legendre[row + m, p]
-                x = unit[0, p]
-                y = unit[1, p]
-                q = l * l + l + m
-                c = cosines[2 * m, p]
-                gradients[2, q, p] = along * c
-                if m == 0:
-                    gradients[0, q, p] = -up * x
-                    gradients[1, q, p] = -up * y
-                else:
-                    lower_c = m * cosines[2 * m - 2, p] * value
-                    lower_s = m * cosines[2 * m - 1, p] * value
-                    s = cosines[2 * m + 1, p]
-                    gradients[0, q, p] = -up * x * c + lower_c
-                    gradients[1, q, p] = -up * y * c - lower_s
-                    gradients[0, q - 2 * m, p] = -up * x * s + lower_s
-                    gradients[1, q - 2 * m, p] = -up * y * s + lower_c
-                    gradients[2, q - 2 * m, p] = along * s
+            up = load(legendre, (previous + m + 1, 0)) * f if m < l - 1 else splat(0.0)
+            along = load(legendre, (previous + m, 0)) * (f * (l + m)) if m < l else splat(0.0)
+            if m == 0:
+                store(gradients, (0, middle, 0), up * x * -1.0)
+                store(gradients, (1, middle, 0), up * y * -1.0)
+                store(gradients, (2, middle, 0), along)
+                continue
+            cosine, sine = load(cosines, (2 * m, 0)), load(cosines, (2 * m + 1, 0))
+            value = load(legendre, (row + m, 0)) * (f * m)
+            lower_cosine = value * load(cosines, (2 * m - 2, 0))
+            lower_sine = value * load(cosines, (2 * m - 1, 0))
+            store(gradients, (0, middle + m, 0), lower_cosine - up * x * cosine)
+            store(gradients, (1, middle + m, 0), splat(0.0) - lower_sine - up * y * cosine)
+            store(gradients, (2, middle + m, 0), along * cosine)
+            store(gradients, (0, middle - m, 0), lower_sine - up * x * sine)
+            store(gradients, (1, middle - m, 0), lower_cosine - up * y * sine)
+            store(gradients, (2, middle - m, 0), along * sine)
 
 
 @loop
 def expand(start, stop, first, j, vectors, distances, species, table, step, l_max, norm, out):
-    """out[i, lm, (a, n)] = Σ_j R_nl(r_ij) Y_lm(r̂_ij) over the neighbours j of species a."""
-    width = table.shape[3]
-    per_l = table.shape[2] > 1
-    unit = np.empty((3, BLOCK))
-    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, BLOCK))
-    cosines = np.empty((2 * l_max + 4, BLOCK))
-    harmonics = np.empty(((l_max + 1) ** 2, BLOCK))
-    radial = np.empty((l_max + 1, width))
+    """out[i, lm, (a, n)] += Σ_j R_nl(r_ij) Y_lm(r̂_ij) over the neighbours j of species a."""
+    width, orders = table.shape[3], table.shape[2]
+    unit, inverse = np.empty((3, LANES)), np.empty(LANES)
+    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
+    cosines = np.empty((2 * l_max + 2, LANES))
+    harmonics = np.empty(((l_max + 1) ** 2, LANES))
+    radial = np.zeros((orders, width // LANES, LANES, LANES))  # [l, block of n, pair, n]
     for i in range(start, stop):
-        for p0 in range(first[i], first[i + 1], BLOCK):
-            count = min(BLOCK, first[i + 1] - p0)
-            for b in range(BLOCK):
-                p = p0 + min(b, count - 1)
-                inverse = 1.0 / distances[p]
-                for c in range(3):
-                    unit[c, b] = vectors[p, c] * inverse
+        p = first[i]
+        while p < first[i + 1]:
+            count = _block(p, first[i + 1], j, vectors, distances, species, unit, inverse)
             _harmonics(l_max, norm, unit, legendre, cosines, harmonics)
-            for b in range(count):
-                x = distances[p0 + b] / step
+            for b in range(LANES):
+                if b >= count:
+                    for k in range(orders):
+                        for n in range(width // LANES):
+                            store(radial, (k, n, b, 0), splat(0.0))
+                    continue
+                x = distances[p + b] / step
                 node = min(int(x), table.shape[0] - 2)
                 t = x - node
                 u = 1.0 - t
-                v0 = u * u * (1.0 + 2.0 * t)
-                v1 = t * t * (3.0 - 2.0 * t)
-                s0 = t * u * u
-                s1 = -t * t * u
-                for k in range(table.shape[2]):
-                    for n0 in range(0, width, BLOCK):
-                        for n in range(BLOCK):
-                            radial[k, n0 + n] = (v0 * table[node, 0, k, n0 + n] + s0 * table[node, 1, k, n0 + n]
-                                                 + v1 * table[node + 1, 0, k, n0 + n]
-                                                 + s1 * table[node + 1, 1, k, n0 + n])
-                offset = species[j[p0 + b]] * width
-                for l in range(l_max + 1):
-                    k = l if per_l else 0
+                v0, v1 = u * u * (1.0 + 2.0 * t), t * t * (3.0 - 2.0 * t)
+                s0, s1 = t * u * u, -t * t * u
+                for k in range(orders):
+                    for n in range(width // LANES):
+                        value = (load(table, (node, 0, k, n * LANES)) * v0 + load(table, (node, 1, k, n * LANES)) * s0
+                                 + load(table, (node + 1, 0, k, n * LANES)) * v1
+                                 + load(table, (node + 1, 1, k, n * LANES)) * s1)
+                        store(radial, (k, n, b, 0), value)
+            offset = species[j[p]] * width
+            for l in range(l_max + 1):
+                k = min(l, orders - 1)
+                for n in range(width // LANES):
+                    r0, r1 = load(radial, (k, n, 0, 0)), load(radial, (k, n, 1, 0))
+                    r2, r3 = load(radial, (k, n, 2, 0)), load(radial, (k, n, 3, 0))
+                    r4, r5 = load(radial, (k, n, 4, 0)), load(radial, (k, n, 5, 0))
+                    r6, r7 = load(radial, (k, n, 6, 0)), load(radial, (k, n, 7, 0))
                     for lm in range(l * l, (l + 1) * (l + 1)):
-                        y = harmonics[lm, b]
-                        for n0 in range(0, width, BLOCK):
-                            for n in range(BLOCK):
-                                out[i, lm, offset + n0 + n] += y * radial[k, n0 + n]
+                        left = (r0 * harmonics[lm, 0] + r1 * harmonics[lm, 1] + r2 * harmonics[lm, 2]
+                                + r3 * harmonics[lm, 3])
+                        right = (r4 * harmonics[lm, 4] + r5 * harmonics[lm, 5] + r6 * harmonics[lm, 6]
+                                 + r7 * harmonics[lm, 7])
+                        old = load(out, (i, lm, offset + n * LANES))
+                        store(out, (i, lm, offset + n * LANES), old + (left + right))
+            p += count
 
 
 @loop
-def pull_back(start, stop, first, j, vectors, distances, species, table, step, l_max, norm, d_out, pair_gradient):
+def pull_back(start, stop, first, j, vectors, distances, species, table, step, l_max, n_radial, norm, d_out,
+              pair_gradient):
     """pair_gradient[p] += dE/d(r_j - r_i), given d_out = dE/d(out) of `expand`."""
-    width = table.shape[3]
-    per_l = table.shape[2] > 1
-    unit = np.empty((3, BLOCK))
-    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, BLOCK))
-    cosines = np.empty((2 * l_max + 4, BLOCK))
-    harmonics = np.empty(((l_max + 1) ** 2, BLOCK))
-    gradients = np.empty((3, (l_max + 1) ** 2, BLOCK))
-    radial = np.empty((l_max + 1, width))
-    slope = np.empty((l_max + 1, width))
-    sums = np.empty((5, BLOCK))
+    width, orders = table.shape[3], table.shape[2]
+    unit, inverse = np.empty((3, LANES)), np.empty(LANES)
+    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
+    cosines = np.empty((2 * l_max + 2, LANES))
+    harmonics = np.empty(((l_max + 1) ** 2, LANES))
+    gradients = np.empty((3, (l_max + 1) ** 2, LANES))
+    rows = np.empty((2, LANES, width))  # values and slopes [pair, n]
+    radial = np.empty((2, orders, n_radial, LANES))  # the same [l, n, pair]
+    result = np.empty((3, LANES))
     for i in range(start, stop):
-        for p0 in range(first[i], first[i + 1], BLOCK):
-            count = min(BLOCK, first[i + 1] - p0)
-            for b in range(BLOCK):
-                p = p0 + min(b, count - 1)
-                inverse = 1.0 / distances[p]
-                for c in range(3):
-                    unit[c, b] = vectors[p, c] * inverse
+        p = first[i]
+        while p < first[i + 1]:
+            count = _block(p, first[i + 1], j, vectors, distances, species, unit, inverse)
             _harmonics(l_max, norm, unit, legendre, cosines, harmonics)
             _harmonic_gradients(l_max, norm, unit, legendre, cosines, gradients)
+            for k in range(orders):
+                for b in range(LANES):
+                    x = distances[p + min(b, count - 1)] / step
+                    node = min(int(x), table.shape[0] - 2)
+                    t = x - node
+                    u = 1.0 - t
+                    v0, v1 = u * u * (1.0 + 2.0 * t), t * t * (3.0 - 2.0 * t)
+                    s0, s1 = t * u * u, -t * t * u
+                    dv, d0, d1 = 6.0 * t * u / step, u * (1.0 - 3.0 * t) / step, t * (3.0 * t - 2.0) / step
+                    for n in range(0, width, LANES):
+                        left, right = load(table, (node, 0, k, n)), load(table, (node + 1, 0, k, n))
+                        left_slope, right_slope = load(table, (node, 1, k, n)), load(table, (node + 1, 1, k, n))
+                        store(rows, (0, b, n), left * v0 + left_slope * s0 + right * v1 + right_slope * s1)
+                        store(rows, (1, b, n), (right - left) * dv + left_slope * d0 + right_slope * d1)
+                for n in range(n_radial):
+                    store(radial, (0, k, n, 0), gather(rows[0], n))
+                    store(radial, (1, k, n, 0), gather(rows[1], n))
+            offset = species[j[p]] * width
+            gx, gy, gz, lost, along = splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+            for l in range(l_max + 1):
+                k = min(l, orders - 1)
+                for lm in range(l * l, (l + 1) * (l + 1)):
+                    value, slope = splat(0.0), splat(0.0)
+                    for n in range(n_radial):
+                        d = d_out[i, lm, offset + n]
+                        value += load(radial, (0, k, n, 0)) * d
+                        slope += load(radial, (1, k, n, 0)) * d
+                    y = load(harmonics, (lm, 0))
+                    gx += value * load(gradients, (0, lm, 0))
+                    gy += value * load(gradients, (1, lm, 0))
+                    gz += value * load(gradients, (2, lm, 0))
+                    lost += value * y * float(l)
+                    along += slope * y
+            over = load(inverse, (0,))
+            along -= lost * over
+            store(result, (0, 0), gx * over + along * load(unit, (0, 0)))
+            store(result, (1, 0), gy * over + along * load(unit, (1, 0)))
+            store(result, (2, 0), gz * over + along * load(unit, (2, 0)))
             for b in range(count):
-                p = p0 + b
-                x = distances[p] / step
-                node = min(int(x), table.shape[0] - 2)
-                t = x - node
-                u = 1.0 - t
-                v0 = u * u * (1.0 + 2.0 * t)
-                v1 = t * t * (3.0 - 2.0 * t)
-                s0 = t * u * u
-                s1 = -t * t * u
-                dv = 6.0 * t * u / step
-                ds0 = u * (1.0 - 3.0 * t) / step
-                ds1 = t * (3.0 * t - 2.0) / step
-                for k in range(table.shape[2]):
-                    for n0 in range(0, width, BLOCK):
-                        for n in range(BLOCK):
-                            left = table[node, 0, k, n0 + n]
-                            right = table[node + 1, 0, k, n0 + n]
-                            left_slope = table[node, 1, k, n0 + n]
-                            right_slope = table[node + 1, 1, k, n0 + n]
-                            radial[k, n0 + n] = v0 * left + s0 * left_slope + v1 * right + s1 * right_slope
-                            slope[k, n0 + n] = dv * (right - left) + ds0 * left_slope + ds1 * right_slope
-                offset = species[j[p]] * width
-                for c in range(5):
-                    for n in range(BLOCK):
-                        sums[c, n] = 0.0
-                for l in range(l_max + 1):
-                    k = l if per_l else 0
-                    for lm in range(l * l, (l + 1) * (l + 1)):
-                        y = harmonics[lm, b]
-                        gx = gradients[0, lm, b]
-                        gy = gradients[1, lm, b]
-                        gz = gradients[2, lm, b]
-                        ly = l * y
-                        for n0 in range(0, width, BLOCK):
-                            for n in range(BLOCK):
-                                d = d_out[i, lm, offset + n0 + n]
-                                g = d * radial[k, n0 + n]
-                                sums[0, n] += g * gx
-                                sums[1, n] += g * gy
-                                sums[2, n] += g * gz
-                                sums[3, n] += g * ly
-                                sums[4, n] += d * slope[k, n0 + n] * y
-                inverse = 1.0 / distances[p]
-                tangential = np.zeros(3)
-                lost = 0.0
-                along = 0.0
-                for n in range(BLOCK):
-                    for c in range(3):
-                        tangential[c] += sums[c, n]
-                    lost += sums[3, n]
-                    along += sums[4, n]
-                along -= lost * inverse
                 for c in range(3):
-                    pair_gradient[p, c] += tangential[c] * inverse + along * unit[c, b]
+                    pair_gradient[p + b, c] += result[c, b]
+            p += count
 
 
 @loop
 def jacobian(start, stop, vectors, distances, table, step, l_max, norm, n_radial, derivative):
     """derivative[p, c, lm, n] = d(R_nl Y_lm)/d(r_j - r_i)_c of every pair."""
     per_l = table.shape[2] > 1
-    unit = np.empty((3, BLOCK))
-    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, BLOCK))
-    cosines = np.empty((2 * l_max + 4, BLOCK))
-    harmonics = np.empty(((l_max + 1) ** 2, BLOCK))
-    gradients = np.empty((3, (l_max + 1) ** 2, BLOCK))
-    for p0 in range(start, stop, BLOCK):
-        count = min(BLOCK, stop - p0)
-        for b in range(BLOCK):
+    unit = np.empty((3, LANES))
+    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
+    cosines = np.empty((2 * l_max + 2, LANES))
+    harmonics = np.empty(((l_max + 1) ** 2, LANES))
+    gradients = np.empty((3, (l_max + 1) ** 2, LANES))
+    for p0 in range(start, stop, LANES):
+        count = min(LANES, stop - p0)
+        for b in range(LANES):
             p = p0 + min(b, count - 1)
             inverse = 1.0 / distances[p]
             for c in range(3):

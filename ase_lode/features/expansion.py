@@ -31,6 +31,7 @@ class NeighborExpansion:
     """
 
     def __init__(self, radial, max_angular):
+        self._n_radial = radial.n_radial
         self._table = radial.table
         self._step = radial.step
         self._l_max = max_angular
@@ -45,7 +46,7 @@ class NeighborExpansion:
     def pull_back(self, pairs, species, d_out, pair_gradient, n_threads):
         """Add dE/d(r_j - r_i) to `pair_gradient`, shape (pairs, 3), given dE/d(out)."""
         run(loops.pull_back, len(d_out), n_threads, pairs.first, pairs.j, pairs.vectors, pairs.distances, species,
-            self._table, self._step, self._l_max, self._norm, d_out, pair_gradient)
+            self._table, self._step, self._l_max, self._n_radial, self._norm, d_out, pair_gradient)
 
     def jacobian(self, pairs, n_radial):
         """d(R_nl Y_lm)/d(r_j - r_i) of every pair, shape (pairs, 3, lm, n_radial); for training, never for MD."""
