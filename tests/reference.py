@@ -121,3 +121,130 @@ def bulk_field(exponent, max_angular, width, positions, cell, strengths, k_cutof
         limit = pi**1.5 / gamma(exponent / 2) * (2 * width**2) ** ((3 - exponent) / 2) * 2 / (exponent - 3)
         result[:, :, 0] += limit / volume * strengths.sum(axis=0) / sqrt(4 * pi)
     return result
+
+
+def exterior_kernel(exponent, max_angular, cutoff, cutoff_width, vectors):
+    """(1 - f_c) Y_lm/r^(p+l), zero at the origin."""
+    r = np.linalg.norm(vectors, axis=-1)
+    inside = np.clip((r - cutoff + cutoff_width) / max(cutoff_width, 1e-300), 0, 1)
+    switch = 0.5 * (1 + np.cos(pi * inside)) if cutoff_width > 0 else (r < cutoff).astype(float)
+    safe = np.where(r < 1e-9, 1.0, r)
+    power = safe[..., None] ** -(exponent + degrees(max_angular)).astype(float)
+    result = (1 - switch)[..., None] * power * harmonics(max_angular, vectors)
+    return np.where((r < 1e-9)[..., None], 0.0, result)
+
+
+def image_field(exponent, max_angular, width, positions, cell, pbc, strengths, count):
+    """Φ of a slab, wire or crystal from images up to `count` cells away, extrapolated in the number of cells.
+
+    The strengths have to add up to zero unless the power law is short-ranged. The error of a block of cells falls as a
+    power of its size, which is found from three sizes.
+    """
+    sums = []
+    for n in (count, 2 * count, 4 * count):
+        ranges = [range(-n, n + 1) if periodic else [0] for periodic in pbc]
+        vectors = np.array(list(itertools.product(*ranges))) @ cell
+        parts = np.array_split(vectors, max(1, len(vectors) // 2000))
+        sums.append(sum(sum_images(lambda r: smooth_kernel(exponent, max_angular, width, r), positions, strengths, part)
+                        for part in parts))
+    first, second = sums[1] - sums[0], sums[2] - sums[1]
+    ratio = np.linalg.norm(second) / np.linalg.norm(first)
+    return sums[2] + second * ratio / (1 - ratio)
+
+
+def slab_potential(width, points, positions, cell, strengths):
+    """Smooth p = 1 potential of a slab periodic along the first two vectors (Parry's sum), shape (points, channels)."""
+    from scipy.special import erf, erfcx
+
+    normal = np.cross(cell[0], cell[1])
+    area = np.linalg.norm(normal)
+    normal = normal / area
+    reciprocal = 2 * pi * np.linalg.pinv(cell[:2]).T
+    n = int(8 / width * max(np.linalg.norm(cell[:2], axis=1)) / (2 * pi)) + 2
+    m = np.array([pair for pair in itertools.product(range(-n, n + 1), repeat=2) if any(pair)])
+    k = m @ reciprocal
+    norms = np.linalg.norm(k, axis=1)
+    separations = points[:, None] - positions  # [point, j, c]
+    z = separations @ normal
+    waves = np.cos(separations @ k.T)
+    total = np.zeros_like(waves)
+    for sign in (1, -1):
+        argument = norms * width / sqrt(2) + sign * z[..., None] / (sqrt(2) * width)
+        exponent = sign * norms * z[..., None] - argument**2
+        # erfc(x) e^y = erfcx(x) e^(y - x²); where x is very negative erfc is 2.
+        total += np.where(argument > -5, erfcx(np.maximum(argument, -5)) * np.exp(exponent),
+                          2 * np.exp(np.minimum(sign * norms * z[..., None], 0)))
+    kernel = pi / area * np.sum(waves * total / norms, axis=-1)
+    kernel -= 2 * pi / area * (z * erf(z / (sqrt(2) * width)) + width * sqrt(2 / pi) * np.exp(-(z**2) / (2 * width**2)))
+    return kernel @ strengths
+
+
+def structure(generator, n_atoms, cell, pbc, extent=1.0):
+    """A System of random atoms: fractional coordinates times `extent` in the given cell."""
+    from ase_lode.system import System, standard_cell
+
+    positions = extent * generator.uniform(0, 1, (n_atoms, 3)) @ cell
+    pbc = np.array(pbc, dtype=bool)
+    return System(np.ones(n_atoms, dtype=int), positions, standard_cell(np.array(cell, dtype=float), pbc), pbc)
+
+
+def water(generator, n_side, spacing=3.1):
+    """A System of n_side³ water molecules of random orientation on a jittered lattice, and its charges."""
+    from ase_lode.system import System
+
+    geometry = np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])
+    sites = np.array(list(itertools.product(range(n_side), repeat=3))) * spacing
+    positions = []
+    for site in sites:
+        rotation = np.linalg.qr(generator.normal(size=(3, 3)))[0]
+        positions.append(site + generator.uniform(-0.2, 0.2, 3) + geometry @ rotation.T)
+    numbers = np.tile([8, 1, 1], len(sites))
+    system = System(numbers, np.concatenate(positions), np.eye(3) * n_side * spacing, np.ones(3, dtype=bool))
+    return system, np.where(numbers == 8, -0.8, 0.4)[:, None]
+
+
+def central(function, step):
+    """First derivative at zero by central differences with Richardson extrapolation."""
+    return (8 * (function(step) - function(-step)) - (function(2 * step) - function(-2 * step))) / (12 * step)
+
+
+def adjoint_errors(field, system, strengths, weights, n_checked=3, step=2e-4):
+    """Largest relative deviations of `pull_back` from central differences of Σ weights * Φ.
+
+    Returns
+    -------
+    tuple of three float
+        For positions, strain and strengths.
+    """
+    from dataclasses import replace
+
+    from ase_lode.system import standard_cell
+
+    def energy(positions=system.positions, cell=system.cell, strengths=strengths):
+        moved = replace(system, positions=positions, cell=cell)
+        return np.sum(weights * field.compute(moved, strengths, 1)[0])
+
+    def strained(a, b, h):
+        strain = np.eye(3)
+        strain[a, b] += h
+        return energy(system.positions @ strain.T, standard_cell(system.cell @ strain.T, system.pbc))
+
+    def displaced(i, c, h):
+        positions = system.positions.copy()
+        positions[i, c] += h
+        return energy(positions)
+
+    def recharged(i, a, h):
+        changed = strengths.copy()
+        changed[i, a] += h
+        return energy(strengths=changed)
+
+    gradient, virial, d_strengths = field.pull_back(field.compute(system, strengths, 1)[1], weights, 1)
+    if min(abs(gradient).max(), abs(virial).max(), abs(d_strengths).max()) == 0:
+        raise ValueError("A gradient is zero: the check would prove nothing.")
+    rows = range(min(n_checked, len(system)))
+    numeric = np.array([[central(lambda h: displaced(i, c, h), step) for c in range(3)] for i in rows])
+    strain = np.array([[central(lambda h: strained(b, a, h), step / 2) for b in range(3)] for a in range(3)])
+    charges = np.array([[central(lambda h: recharged(i, a, h), 1e-2) for a in range(strengths.shape[1])] for i in rows])
+    return (abs(numeric - gradient[:len(rows)]).max() / abs(gradient).max(), abs(strain - virial).max() / abs(virial).max(),
+            abs(charges - d_strengths[:len(rows)]).max() / abs(d_strengths).max())

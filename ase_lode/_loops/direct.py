@@ -91,7 +91,7 @@ def _exterior_radial(i, square, exponent, cutoff, cutoff_width, _unused, values,
     outer = cutoff * cutoff
     n = len(square)
     for j in range(n):
-        power = 1 / square[j]
+        power = 1 / square[j] if j != i else 0.0
         first = math.sqrt(power) if exponent % 2 else 1.0
         for _ in range(exponent // 2):
             first *= power
@@ -100,7 +100,7 @@ def _exterior_radial(i, square, exponent, cutoff, cutoff_width, _unused, values,
             slopes[degree, j] = -(exponent + 2 * degree) * first * power
             first *= power
     for j in range(n):
-        if j == i or square[j] < inner or (square[j] == inner and cutoff_width > 0):
+        if square[j] < inner or (square[j] == inner and cutoff_width > 0):
             for degree in range(n_angular):
                 values[degree, j] = 0.0
                 slopes[degree, j] = 0.0
