@@ -52,11 +52,19 @@ class NeighborList:
         self.cutoff = cutoff
         self.skin = skin
         self._reference = None
+        self._compacted = {}
 
     def pairs(self, system, cutoff, n_threads=1):
-        """Pairs of a structure inside `cutoff`, which must not exceed the list's own."""
-        if not self._covers(system):
-            self._search(system, n_threads)
+        """Pairs of a structure inside `cutoff`, which must not exceed the list's own; kept for the same `system`."""
+        if self._compacted.get("system") is not system:
+            if not self._covers(system):
+                self._search(system, n_threads)
+            self._compacted = {"system": system}
+        if cutoff not in self._compacted:
+            self._compacted[cutoff] = self._compact(system, cutoff, n_threads)
+        return self._compacted[cutoff]
+
+    def _compact(self, system, cutoff, n_threads):
         n = len(system)
         geometry = (self._first, self._j, self._shifts, system.positions, system.cell, cutoff)
         counts = np.empty(n, dtype=np.int64)

@@ -1,31 +1,32 @@
 """Energies linear in products of two expansion coefficients: a quadratic form for every centre, and its gradient."""
 
-from ase_lode._loops.compile import loop
+from ase_lode._loops.compile import LANES, load, loop, splat, store, total
 
 
 @loop
 def quadratic_form(start, stop, coefficients, species, weights, energies, gradient):
     """energies[i] = Σ_l Σ_m x_q W^l_qq' x_q' and gradient = dE/dx, with x = coefficients[i, lm] and W symmetric.
 
-    `weights` has the shape (species, l, q, q'); channels are contiguous and innermost.
+    `weights` has the shape (species, l, q, q'); the number of channels is a multiple of 8. Four partial sums hide the
+    latency of the multiply-add.
     """
     channels = coefficients.shape[2]
     for i in range(start, stop):
-        total = 0.0
+        energy = splat(0.0)
+        s = species[i]
         for l in range(weights.shape[1]):
-            w = weights[species[i], l]
             for lm in range(l * l, (l + 1) * (l + 1)):
-                for q in range(channels):
-                    gradient[i, lm, q] = 0.0
-            for q in range(channels):
-                for lm in range(l * l, (l + 1) * (l + 1)):
-                    x = 2.0 * coefficients[i, lm, q]
-                    for r in range(channels):
-                        gradient[i, lm, r] += x * w[q, r]
-            for lm in range(l * l, (l + 1) * (l + 1)):
-                for q in range(channels):
-                    total += gradient[i, lm, q] * coefficients[i, lm, q]
-        energies[i] = 0.5 * total
+                for r in range(0, channels, LANES):
+                    a, b, c, d = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+                    for q in range(0, channels, 4):
+                        a += load(weights, (s, l, q, r)) * coefficients[i, lm, q]
+                        b += load(weights, (s, l, q + 1, r)) * coefficients[i, lm, q + 1]
+                        c += load(weights, (s, l, q + 2, r)) * coefficients[i, lm, q + 2]
+                        d += load(weights, (s, l, q + 3, r)) * coefficients[i, lm, q + 3]
+                    half = (a + b) + (c + d)
+                    energy += half * load(coefficients, (i, lm, r))
+                    store(gradient, (i, lm, r), half * 2.0)
+        energies[i] = total(energy)
 
 
 @loop
