@@ -10,8 +10,8 @@ from ase_lode.training.normal import NormalEquations
 from ase_lode.training.orthogonal import Orthogonal
 from ase_lode.training.rows import KINDS, Stack
 
-#: Strengths to choose from, relative to the mean square of a column: below 1e-10 normal equations drown in rounding.
-NORMAL_STRENGTHS = tuple(10.0**e for e in range(-10, 0))
+#: Strengths to choose from, relative to the mean square of a column: below 1e-12 normal equations drown in rounding.
+NORMAL_STRENGTHS = tuple(10.0**e for e in range(-12, 0))
 START_STRENGTH = 1e-6
 ORTHOGONAL_STRENGTHS = tuple(10.0**e for e in range(-16, 1))
 #: One structure alone is fitted to rounding.
@@ -45,7 +45,8 @@ class Fit:
     strength : float
         Regularisation.
     draws : array, shape (draws, columns)
-        Deviations from the weights, drawn from the posterior and scaled so that forces have the right coverage.
+        Deviations from the weights, drawn from the posterior given the reference energies, and scaled so that forces
+        have the right coverage.
     energy_factor : float
         Factor that gives energies the right coverage too.
     without_fields : array, shape (columns,), or None
@@ -111,6 +112,7 @@ def lowest(evaluate, grid, start):
 @dataclass(frozen=True)
 class _Solution:
     problem: Orthogonal
+    penalty: np.ndarray
     strength: float
     weights: np.ndarray
     errors: dict
@@ -168,6 +170,13 @@ class Fitter:
         result[self.groups == COMPOSITION] *= COMPOSITION_PENALTY * self.free_energies
         return result * self.near if near_only else result
 
+    def _features_only(self, penalty):
+        """Without the composition: given the reference energies, features tell how uncertain energies are."""
+        return np.where(self.groups == COMPOSITION, 0.0, penalty)
+
+    def _noise(self):
+        return self.rng.standard_normal((DRAWS, self.maker.n_columns))
+
     def _has_near_and_far(self):
         return not self.near.all() and self.near[self.groups != COMPOSITION].any()
 
@@ -178,13 +187,15 @@ class Fitter:
         back = self.maker.stack(held, self.progress, "rows held back") if held else None
         n = len(structures)
         final = self._solved(stack, n, back)
-        noise = self.rng.standard_normal((DRAWS, stack.rows.shape[1]))
-        draws = final.problem.deviations(final.strength, noise)
+        problem = Orthogonal(stack.rows, stack.targets, self._features_only(final.penalty))
+        draws = problem.deviations(final.strength, self._noise())
         if back is not None and len(held) >= FEW:
-            judged, residuals, sigma, chosen_on = back, back.residuals(final.weights), _spread(back.rows, draws), "validation"
+            judged, chosen_on = back, "validation"
+            residuals, sigma = back.residuals(final.weights), _spread(back.rows, draws)
         else:
             judged, chosen_on = stack, "leave-one-out" if n > 1 else "nothing: one structure is fitted exactly"
-            residuals, sigma = final.problem.leave_out(final.strength, stack.first) if n > 1 else (None, None)
+            residuals = final.problem.leave_out(final.strength, stack.first)[0] if n > 1 else None
+            sigma = problem.leave_out(final.strength, stack.first)[1] if n > 1 else None
         draws, factor = _calibrated(draws, residuals, sigma, judged.kinds)
         near = self._solved(stack, n, back, near_only=True) if self._has_near_and_far() else None
         curve = [{"structures": count, **back.rmse(back.residuals(self._solved(stack, count, back).weights))}
@@ -197,7 +208,8 @@ class Fitter:
         end = stack.first[count]
         rows, targets, first = stack.rows[:end], stack.targets[:end], stack.first[:count + 1]
         part = Stack(rows, targets, stack.kinds[:end], stack.units[:end], first)
-        problem = Orthogonal(rows, targets, self._penalty((rows**2).sum(axis=0), near_only))
+        penalty = self._penalty((rows**2).sum(axis=0), near_only)
+        problem = Orthogonal(rows, targets, penalty)
 
         def errors(strength):
             if back is not None and len(back.first) > FEW:
@@ -210,7 +222,7 @@ class Fitter:
             strength = EXACT_STRENGTH * problem.values[0] ** 2
         else:
             strength = min(ORTHOGONAL_STRENGTHS, key=lambda strength: score(errors(strength), self.label_weights))
-        return _Solution(problem, strength, problem.solve(strength), errors(strength))
+        return _Solution(problem, penalty, strength, problem.solve(strength), errors(strength))
 
     # --- many rows: normal equations -----------------------------------------------------------------------------
 
@@ -224,13 +236,15 @@ class Fitter:
         blocks = self._accumulate(equations, structures)
         curve, strength = [], self.regularisation or START_STRENGTH
         for count in _stages(len(structures)):
-            next(blocks, None)
+            next(blocks)
             penalty = self._penalty(equations.diagonal)
             if self.regularisation is None and (count == len(structures) or not curve):
                 strength = self._strength_in_blocks(equations, penalty, back, strength)
             weights = equations.solve(strength, penalty)
             curve.append({"structures": count, **back.rmse(back.residuals(weights))})
-        draws = equations.deviations(self.rng.standard_normal((DRAWS, len(weights))))
+        next(blocks, None)
+        equations.solve(strength, self._features_only(penalty))
+        draws = equations.deviations(self._noise())
         draws, factor = _calibrated(draws, back.residuals(weights), _spread(back.rows, draws), back.kinds)
         near = self._without_fields(equations, back, strength) if self._has_near_and_far() else None
         errors = back.rmse(back.residuals(weights))

@@ -17,8 +17,8 @@ class Comparison:
     Attributes
     ----------
     reference, predicted, sigma : dict of list of array
-        By label ("energy", "forces", "stress"), one array per structure; energies per atom; `sigma` is empty for a
-        potential without a posterior.
+        By label ("energy", "forces", "stress"), one array per structure; energies per atom; `sigma` has None where no
+        uncertainty was asked for or known.
     structures : dict of list of Structure
         By label, the structure of each array.
     """
@@ -30,9 +30,9 @@ class Comparison:
 
     def add(self, structure, label, reference, predicted, sigma=None):
         """One label of one structure."""
-        for place, value in ((self.reference, reference), (self.predicted, predicted), (self.sigma, sigma)):
-            if value is not None:
-                place.setdefault(label, []).append(np.atleast_1d(np.asarray(value, dtype=float)))
+        self.reference.setdefault(label, []).append(np.atleast_1d(reference))
+        self.predicted.setdefault(label, []).append(np.atleast_1d(predicted))
+        self.sigma.setdefault(label, []).append(None if sigma is None else np.atleast_1d(sigma))
         self.structures.setdefault(label, []).append(structure)
 
     def errors(self, label):
@@ -57,21 +57,31 @@ class Comparison:
 
     def _by_class(self, label):
         kinds = {}
-        for structure, predicted, reference in zip(self.structures[label], self.predicted[label], self.reference[label]):
+        parts = zip(self.structures[label], self.predicted[label], self.reference[label])
+        for structure, predicted, reference in parts:
             kinds.setdefault(structure.config_type, []).append((predicted - reference).ravel())
         return {kind: _errors(np.concatenate(parts)) for kind, parts in sorted(kinds.items())}
 
     def coverage(self):
         """Share of errors within one predicted standard deviation, per label."""
-        return {label: float(np.mean(abs(self.errors(label)) <= np.concatenate([s.ravel() for s in sigmas])))
-                for label, sigmas in self.sigma.items()}
+        return {label: float(np.mean(abs(errors) <= sigma)) for label, (errors, sigma) in self.judged().items()}
+
+    def judged(self):
+        """Errors and predicted standard deviations per label, of the structures that have both."""
+        result = {}
+        for label, sigmas in self.sigma.items():
+            known = [(p - r, s) for p, r, s in zip(self.predicted[label], self.reference[label], sigmas)
+                     if s is not None]
+            if known:
+                result[label] = tuple(np.concatenate([np.ravel(part) for part in parts]) for parts in zip(*known))
+        return result
 
 
 def _errors(errors):
     return {"rmse": float(np.sqrt(np.mean(errors**2))), "mae": float(np.mean(abs(errors))), "count": len(errors)}
 
 
-def compare(potential, structures, n_threads=1, progress=None, label=""):
+def compare(potential, structures, n_threads=1, progress=None, label="", uncertain=0):
     """Evaluate a potential on labelled structures, exactly as a calculator would.
 
     Parameters
@@ -82,28 +92,26 @@ def compare(potential, structures, n_threads=1, progress=None, label=""):
         With labels; those that are None are left out.
     n_threads : int
         Threads of each evaluation.
+    uncertain : int
+        Number of structures, evenly chosen, whose uncertainty is compared with their error.
 
     Returns
     -------
     Comparison
     """
     result = Comparison()
-    for structure in progress.track(structures, label) if progress else structures:
-        out = potential.evaluate(structure.system, n_threads=n_threads)
+    stride = max(1, -(-len(structures) // uncertain)) if uncertain else len(structures) + 1
+    for index, structure in enumerate(progress.track(structures, label) if progress else structures, start=1):
+        out = potential.evaluate(structure.system, n_threads=n_threads, uncertainty=index % stride == 0)
         n = len(structure)
         if structure.energy is not None:
-            result.add(structure, "energy", structure.energy / n, out.energy / n,
-                       _of(out, "energy_uncertainty", 1 / n))
+            sigma = None if out.energy_uncertainty is None else out.energy_uncertainty / n
+            result.add(structure, "energy", structure.energy / n, out.energy / n, sigma)
         if structure.forces is not None:
-            result.add(structure, "forces", structure.forces, -out.gradient, _of(out, "forces_uncertainty", 1.0))
+            result.add(structure, "forces", structure.forces, -out.gradient, out.gradient_uncertainty)
         if structure.stress is not None:
             result.add(structure, "stress", structure.stress, voigt(out.virial) / structure.system.measure)
     return result
-
-
-def _of(out, name, scale):
-    value = getattr(out, name, None)
-    return None if value is None else value * scale
 
 
 def voigt(tensor):

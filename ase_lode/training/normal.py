@@ -66,7 +66,7 @@ class NormalEquations:
             self.gram[stop:, start:stop] = self.gram[start:stop, stop:].T * mask
 
     def deviations(self, noise):
-        """Draws from N(0, (XᵀX + strength penalty)⁻¹) of the latest `solve`, from standard normal noise (draws, columns)."""
+        """Draws from N(0, (XᵀX + strength penalty)⁻¹) of the latest `solve`, from normal noise (draws, columns)."""
         from scipy.linalg.lapack import dtrtrs
 
         return dtrtrs(self.gram, noise.T, lower=1, trans=1)[0].T

@@ -39,7 +39,8 @@ class Orthogonal:
         """Errors of every structure predicted without it, and their standard deviations for unit noise.
 
         With H = X (XᵀX + λ)⁻¹ Xᵀ and b the rows of one structure, the errors are (1 - H_bb)⁻¹ (Hy - y)_b and the
-        variances of the prediction the diagonal of (1 - H_bb)⁻¹ - 1. The singular values give 1 - H without cancellation.
+        variances of the prediction the diagonal of (1 - H_bb)⁻¹ - 1. The singular values give 1 - H without
+        cancellation.
 
         Parameters
         ----------

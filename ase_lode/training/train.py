@@ -13,12 +13,14 @@ from ase_lode.errors import ConfigError, DataError, LODEError
 from ase_lode.features.representation import Representation
 from ase_lode.hypers import FileConfig, TrainConfig, read_config
 from ase_lode.models.baseline import Baseline, compositions, fit_reference_energies
-from ase_lode.models.potential import Potential, load_potential
+from ase_lode.models.library import load_potential
+from ase_lode.models.potential import Potential
 from ase_lode.parallel import available_threads
 from ase_lode.system import CHEMICAL_SYMBOLS
 from ase_lode.training.charges import fit_charges
 from ase_lode.training.contact import closest_distances, contact_distances
 from ase_lode.training.dataset import read_structures, sha256, split
+from ase_lode.training.files import write_whole
 from ase_lode.training.fit import Fitter
 from ase_lode.training.metrics import compare
 from ase_lode.training.progress import Progress
@@ -26,6 +28,8 @@ from ase_lode.training.rows import KINDS, RowMaker, Scales, label_spreads
 
 #: Relative difference between forces and energy differences above which a saved potential is refused.
 FORCE_TOLERANCE = 1e-4
+#: Validation structures whose uncertainty, 32 reverse passes each, is compared with their error.
+UNCERTAIN = 40
 
 
 @dataclass(frozen=True)
@@ -99,10 +103,11 @@ def train(config, data_folder=None, check=False, quiet=False):
     with _blas_threads(n_threads):
         fit = fitter.fit(data.train, data.held)
     card = {"name": config.output.name, **config.output.card, **provenance(config, data, model, closest)}
-    potential = build(model, baseline, fit, maker, card)
+    potential = build(model, baseline, fit, maker, card, training_ranges(representation, data.train, n_threads))
     comparisons = {"train": compare(potential, data.train, n_threads, progress, "errors, training")}
     if data.held:
-        comparisons["validation"] = compare(potential, data.held, n_threads, progress, "errors, validation")
+        comparisons["validation"] = compare(potential, data.held, n_threads, progress, "errors, validation",
+                                            uncertain=UNCERTAIN)
     report = {**plan, **outcome(fit, comparisons)}
     potential.header["errors"] = {part: c.summary() for part, c in comparisons.items()}
     directory = folder / config.output.directory
@@ -249,15 +254,27 @@ def versions():
     return found
 
 
-def build(model, baseline, fit, maker, card):
+def build(model, baseline, fit, maker, card, ranges):
     """The potential of a fit."""
     shape = (len(model.elements), maker.representation.n_features)
     features = maker.n_features
     header = {**card, "training": {"regularisation": fit.strength, "chosen_on": fit.chosen_on},
-              "uncertainty": {"energy_factor": fit.energy_factor, "reference_energies": fit.draws[:, features:].tolist()}}
+              "uncertainty": {"energy_factor": fit.energy_factor}}
     baseline = replace(baseline, energies=baseline.energies + fit.weights[features:])
     posterior = (fit.weights + fit.draws)[:, :features].reshape(-1, *shape).astype(np.float32)
-    return Potential(model, fit.weights[:features].reshape(shape), baseline, header, posterior)
+    return Potential(model, fit.weights[:features].reshape(shape), baseline, header, posterior, ranges)
+
+
+def training_ranges(representation, structures, n_threads):
+    """Smallest and largest coefficients at l = 0 by element, each (elements, channels): inside is interpolation."""
+    lower = np.full((len(representation.elements), representation.layout.width), np.inf)
+    upper = -lower
+    for structure in structures:
+        environments = representation.compute(structure.system, n_threads=n_threads)
+        np.minimum.at(lower, environments.species, environments.coefficients[:, 0])
+        np.maximum.at(upper, environments.species, environments.coefficients[:, 0])
+    seen = np.isfinite(lower)
+    return np.where(seen, lower, 0.0), np.where(seen, upper, 0.0)
 
 
 def outcome(fit, comparisons):
@@ -312,16 +329,6 @@ def write(directory, config, potential, report, comparisons):
     write_whole(directory / "metrics.yaml", yaml.safe_dump(report, sort_keys=False, allow_unicode=True))
     if config.output.report == "html":
         write_whole(directory / "report.html", html_report(potential, report, comparisons))
-
-
-def write_whole(path, text):
-    """Write a text file under a temporary name first, so that nobody ever sees half of it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _blas_threads(n_threads):

@@ -1,0 +1,59 @@
+"""Errors of a potential on a file of labelled structures."""
+
+from pathlib import Path
+
+from ase_lode.errors import DataError
+from ase_lode.hypers import FileConfig, UnitsConfig
+from ase_lode.models.library import load_potential
+from ase_lode.models.potential import Potential
+from ase_lode.parallel import available_threads
+from ase_lode.training.dataset import read_structures, sha256
+from ase_lode.training.metrics import compare
+from ase_lode.training.progress import Progress
+
+
+def evaluate(potential, file, energy_key="energy", forces_key="forces", stress_key=None, report=None, n_threads=None,
+             quiet=True):
+    """Compare a potential with the labels of a file.
+
+    Parameters
+    ----------
+    potential : Potential or str
+        A potential, its name or its path.
+    file : path
+        Structures that ASE reads, in eV and Å.
+    energy_key, forces_key, stress_key : str or None
+        Keys of the labels; None leaves a label out.
+    report : path, optional
+        Where to write an HTML page with parity plots.
+    n_threads : int, optional
+        All processors by default.
+    quiet : bool
+        No progress.
+
+    Returns
+    -------
+    dict
+        ``errors`` (root mean square and mean absolute, per label, element and class), ``coverage`` (share of errors
+        within one predicted standard deviation), ``structures``, ``file`` and the potential's ``name`` and ``sha256``.
+
+    Raises
+    ------
+    DataError
+        The file is missing or damaged, or lacks a requested label; no label is requested.
+    """
+    if energy_key is None and forces_key is None and stress_key is None:
+        raise DataError("No label to compare with; give an energy, forces or stress key.")
+    potential = potential if isinstance(potential, Potential) else load_potential(potential)
+    progress = Progress(quiet)
+    source = FileConfig(file=str(file), energy=energy_key, forces=forces_key, stress=stress_key)
+    structures, paths = read_structures(source, UnitsConfig(), progress=progress)
+    comparison = compare(potential, structures, n_threads or available_threads(), progress, "evaluating")
+    result = {"name": potential.name, "sha256": potential.sha256, "file": sha256(paths), "structures": len(structures),
+              "errors": comparison.summary(), "coverage": comparison.coverage()}
+    if report is not None:
+        from ase_lode.training.files import write_whole
+        from ase_lode.training.report import html_report
+
+        write_whole(Path(report), html_report(potential, result, {"test": comparison}))
+    return result
