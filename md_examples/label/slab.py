@@ -1,6 +1,6 @@
 """Water on a rock-salt (001) slab with GFN1-xTB: relaxed and rattled minima, rigid scans of the height, MD snapshots.
 
-Usage (about ten minutes; interrupted, run it again)::
+Usage (about twenty minutes; interrupted, run it again)::
 
     OMP_NUM_THREADS=1 python slab.py
 
@@ -24,7 +24,7 @@ PROPERTIES = ("energy", "forces", "charges")
 LATTICE, HEIGHT = 5.5, 25.0
 #: Heights of the molecule's lowest atom above the top layer (Å) in a scan.
 SCAN = (1.6, 1.8, 2.0, 2.2, 2.4, 2.7, 3.0, 3.4, 3.8, 4.3, 4.8, 5.4, 6.0)
-#: Contacts with a force above this (eV/Å) are left out: no trajectory gets there.
+#: Structures with a force component above this (eV/Å) are left out: no trajectory gets there.
 LARGEST_FORCE = 10.0
 #: Start of each relaxation: position of O relative to a surface Na (Å), turns of the molecule about x and z (degrees).
 #: The molecule starts in the yz plane with its hydrogens down.
@@ -109,7 +109,7 @@ def scan(group):
         placed = water.copy()
         placed.positions += [x, y, top + height] - np.array([*water.positions[0, :2], water.positions[:, 2].min()])
         structures.append(slab + placed)
-    return [atoms for atoms in _labelled(structures, "scan", group) if abs(atoms.get_forces()).max() < LARGEST_FORCE]
+    return _labelled(structures, "scan", group)
 
 
 def trajectory(group, name, temperature_K):
@@ -156,7 +156,8 @@ def _in_cell(atoms):
 
 
 def _labelled(structures, kind, group):
-    return [label(atoms, LEVEL, PROPERTIES, config_type=kind, group=group) for atoms in structures]
+    frames = [label(atoms, LEVEL, PROPERTIES, config_type=kind, group=group) for atoms in structures]
+    return [atoms for atoms in frames if abs(atoms.get_forces()).max() < LARGEST_FORCE]
 
 
 if __name__ == "__main__":
