@@ -56,3 +56,33 @@ def exterior_bulk(exponent, max_angular, cutoff, width, positions, cell, strengt
     field[:, :, 0] += mean / abs(np.linalg.det(cell)) * strengths.sum(axis=0) / sqrt(4 * pi)
     field[:, :, 0] -= self_term(exponent, s) * strengths
     return field
+
+
+def exterior_partial(exponent, max_angular, cutoff, width, positions, cell, pbc, strengths, radius):
+    """Exterior field of a neutral wire or slab by direct summation over whole cells.
+
+    Cells count with a taper of their distance, whose sum differs from the lattice sum by even powers of 1/radius after
+    the first (their multipoles integrated beyond it); two doublings of the radius take the first two powers out.
+    """
+    vectors = cell[pbc]
+    power = exponent + 2 - len(vectors)  # neutral cells fall as r^-(p+2) once opposite cells are added
+    sums = [_tapered(exponent, max_angular, positions, vectors, strengths, radius * 2**k) for k in range(3)]
+    first = [(2**power * b - a) / (2**power - 1) for a, b in zip(sums, sums[1:])]
+    field = (2 ** (power + 2) * first[1] - first[0]) / (2 ** (power + 2) - 1)
+    near = images(cell, pbc, cutoff + np.ptp(positions, axis=0).sum())
+    return field - pair_sum(lambda v: interior(exponent, max_angular, cutoff, width, v), positions, strengths, near)
+
+
+def _tapered(exponent, max_angular, positions, vectors, strengths, radius):
+    """Σ over cells of taper(|T|/radius), falling smoothly from 1 at 0.3 to 0 at 1."""
+    norms = np.linalg.norm(vectors, axis=1)
+    cosine = vectors[0] @ vectors[-1] / norms[0] / norms[-1] if len(vectors) == 2 else 0.0
+    counts = (radius / norms / np.sqrt(1 - cosine**2)).astype(int)
+    grids = np.meshgrid(*[np.arange(-n, n + 1) for n in counts], indexing="ij")
+    translations = np.stack(grids, axis=-1).reshape(-1, len(vectors)) @ vectors
+    x = np.clip((np.linalg.norm(translations, axis=1) / radius - 0.3) / 0.7, 1e-9, 1 - 1e-9)
+    rise, fall = np.exp(-1 / x), np.exp(-1 / (1 - x))
+    taper = (fall / (rise + fall))[:, None]
+    keep = taper[:, 0] > 1e-18
+    return pair_sum(lambda v: taper[keep] * point_kernel(exponent, max_angular, v), positions, strengths,
+                    translations[keep])
