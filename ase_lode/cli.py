@@ -275,11 +275,14 @@ def train(
 ):
     """Fit a potential to one's own data."""
     from ase_lode.training import train as run
+    from ase_lode.training.train import read_training
 
     summary = _Summary("train")
     potential, report = run(recipe, data_folder=folder, check=check, quiet=quiet)
-    summary.write(recipe, potential=potential, settings={"recipe": str(recipe), "data": folder, "check": check},
-                  seed=_seed(recipe))
+    config, folder_of_recipe = read_training(recipe)
+    out = folder_of_recipe / config.output.directory / f"{config.output.name}.lode"
+    summary.write(recipe if check else out, potential=potential, seed=config.seed, results=report,
+                  settings={"recipe": str(recipe), "data": folder, "check": check})
     if not quiet:
         typer.echo(_yaml(report))
 
@@ -312,11 +315,15 @@ def evaluate(
 
 
 @command(data, "lint")
-def lint(file: Annotated[Path, typer.Argument(metavar="TRAIN.EXTXYZ", help="Labelled structures.")]):
-    """Report what a file of structures holds and what is wrong with it."""
+def lint(files: Annotated[list[Path], typer.Argument(metavar="TRAIN.EXTXYZ...", help="Files meant to be joined.")]):
+    """Report what files of structures hold and what is wrong with them."""
     from ase_lode.training import lint as run
 
-    typer.echo(str(run(file)))
+    summary = _Summary("data lint")
+    findings = run(files)
+    summary.write(_beside(str(files[0]), "_lint.txt"), settings={"files": files},
+                  results={"facts": findings.facts, "warnings": findings.warnings})
+    typer.echo(findings.text)
 
 
 @command(analyze, "rdf")
@@ -420,12 +427,6 @@ def _numbers(name, text):
     except ValueError:
         raise ConfigError(f"--{name} must be a number or a ramp as 'start,end', got '{text}'.") from None
     return values[0] if len(values) == 1 else values
-
-
-def _seed(recipe):
-    import yaml
-
-    return (yaml.safe_load(Path(recipe).read_text(encoding="utf-8")) or {}).get("seed", 0)
 
 
 def _plain(value):

@@ -177,10 +177,25 @@ def test_eval_and_train_call_the_trainer(run, monkeypatch):
     assert result.exit_code == 0 and json.loads(result.stdout)["errors"]["energy"] == 0.5
     assert (seen["energy_key"], seen["forces_key"], seen["stress_key"]) == ("energy", None, "virial")
     monkeypatch.setattr(training, "train", lambda recipe, **options: (Card(), {"rmse": 1.0, **options}))
-    Path("train.yaml").write_text("seed: 5\n")
+    recipe = {"schema": 1, "seed": 5, "model": {"elements": ["H"], "density": {"cutoff": 3.0}},
+              "data": {"train": {"file": "train.extxyz", "energy": "energy"}},
+              "output": {"name": "x", "directory": "o"}}
+    Path("train.yaml").write_text(yaml.safe_dump(recipe))
     result = run("train", "train.yaml", "--check")
     assert result.exit_code == 0 and "check: true" in result.stdout
     assert summary("train.summary.yaml")["seed"] == 5
+    Path("o").mkdir()
+    assert run("train", "train.yaml", "--quiet").exit_code == 0
+    assert summary("o/x.summary.yaml")["results"]["rmse"] == 1.0
+
+
+def test_lint(run):
+    pytest.importorskip("ase_lode.training")
+    result = run("data", "lint", "cu.extxyz", "cu.extxyz")
+    assert result.exit_code == 0 and "structures: 2" in result.stdout and "WARNING" in result.stdout
+    assert summary("cu_lint.summary.yaml")["results"]["facts"]["structures"] == 2
+    missing = run("data", "lint", "nowhere.xyz")
+    assert missing.exit_code == 1 and "nowhere.xyz" in missing.stderr
 
 
 def test_help_is_fast_and_lists_every_command():

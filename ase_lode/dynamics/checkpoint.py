@@ -124,7 +124,8 @@ def find_calculator(identity, calc=None):
     found = getattr(getattr(calc, "potential", None), "sha256", None)
     if identity["sha256"] and found != identity["sha256"]:
         raise SimulationError(f"The checkpoint was written with potential '{identity['potential']}', SHA-256 "
-                              f"{identity['sha256'][:12]}, but this is another one; pass the same potential as calc=.")
+                              f"{identity['sha256'][:12]}, but this is another one; pass the same potential as calc= "
+                              "(-p).")
     if identity["state"] is not None and hasattr(calc, "set_state"):
         calc.set_state(identity["state"])
     return calc
@@ -144,4 +145,4 @@ def _load(identity):
         if potential.sha256 == identity["sha256"]:
             return LODECalculator(potential, **identity["keywords"])
     raise SimulationError(f"The calculator of the checkpoint ({identity['potential'] or identity['class']}) cannot be "
-                          "found by its name and hash; pass it as calc=.")
+                          "found by its name and hash; pass it as calc= (on the command line with -p).")

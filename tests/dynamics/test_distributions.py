@@ -36,7 +36,7 @@ def blocks(values, count=20):
 @pytest.mark.parametrize("ensemble", THERMOSTATS)
 def test_kinetic_energy_of_one_dimer(tmp_path, ensemble):
     """One bond alone: 1 degree of freedom (6 with Langevin noise), the smallest system there is."""
-    run_md(dimers(1), ensemble, 300, 1.0, 60_000, seed=1, log=tmp_path / "md.csv", log_interval=10, quiet=True,
+    run_md(dimers(1), ensemble, 300, 2.0, 12_000, seed=1, log=tmp_path / "md.csv", log_interval=5, quiet=True,
            taut_fs=20, friction_per_ps=50)
     kinetic = log_of(tmp_path / "md.csv")["E_kin_eV"][100:] / (units.kB * 300)
     dof = 6 if ensemble == "nvt-langevin" else 1
@@ -44,13 +44,13 @@ def test_kinetic_energy_of_one_dimer(tmp_path, ensemble):
     for order in (1, 2):
         mean, error = blocks(kinetic**order)
         assert abs(mean - expected.moment(order)) < max(4 * error, 0.03 * expected.moment(order))
-        assert error < 0.15 * expected.moment(order)
+        assert error < 0.2 * expected.moment(order)
 
 
 @pytest.mark.parametrize("count", [1, 5])
 def test_bond_lengths_with_langevin(tmp_path, count):
     """Spread of the bond lengths r, p(r) = r² exp(-k (r - 1)² / 2kT)."""
-    run_md(dimers(count), "nvt-langevin", 300, 1.0, 60_000 // count, seed=2, trajectory=tmp_path / "md.traj",
+    run_md(dimers(count), "nvt-langevin", 300, 2.0, 24_000 // count, seed=2, trajectory=tmp_path / "md.traj",
            trajectory_interval=5, friction_per_ps=50, quiet=True, log_interval=1000)
     from ase.io.trajectory import Trajectory
 
@@ -61,8 +61,8 @@ def test_bond_lengths_with_langevin(tmp_path, count):
     weight = r**2 * np.exp(-10 * (r - 1) ** 2 / (units.kB * 300))
     mean = (r * weight).sum() / weight.sum()
     spread = np.sqrt(((r - mean) ** 2 * weight).sum() / weight.sum())
-    assert lengths.std() == pytest.approx(spread, rel=0.05)
-    assert lengths.mean() == pytest.approx(mean, abs=0.003)
+    assert lengths.std() == pytest.approx(spread, rel=0.07)
+    assert lengths.mean() == pytest.approx(mean, abs=0.004)
 
 
 @pytest.mark.slow
@@ -95,7 +95,7 @@ def test_volume_distribution_at_two_pressures(tmp_path, ensemble):
     for volume in (160.0, 240.0):
         atoms = gas(2 if ensemble == "npt-xy" else 3, volume)
         pressure = (len(atoms) + 1) * units.kB * 300 / volume / units.GPa
-        run_md(atoms, ensemble, 300, 2.0, 30_000, pressure_GPa=pressure, taut_fs=50, taup_fs=100, zero_momentum=False,
+        run_md(atoms, ensemble, 300, 2.0, 20_000, pressure_GPa=pressure, taut_fs=50, taup_fs=100, zero_momentum=False,
                log=tmp_path / "md.csv", log_interval=5, max_temperature_K=1e6, quiet=True)
         volumes = log_of(tmp_path / "md.csv")["volume_A3"][400:] / volume
         mean, error = blocks(volumes)
@@ -117,6 +117,6 @@ def test_cell_momentum_has_the_right_number_of_degrees_of_freedom(monkeypatch, e
 
     monkeypatch.setattr(Simulation, "_observe", record)
     atoms = gas(2 if ensemble == "npt-xy" else 3)
-    run_md(atoms, ensemble, 300, 2.0, 6000, pressure_GPa=17 * units.kB * 300 / 160 / units.GPa, taut_fs=50, taup_fs=100,
+    run_md(atoms, ensemble, 300, 2.0, 4000, pressure_GPa=17 * units.kB * 300 / 160 / units.GPa, taut_fs=50, taup_fs=100,
            zero_momentum=False, max_temperature_K=1e6, quiet=True)
-    assert 2 * np.mean(energies[200:]) == pytest.approx(strains, rel=0.25)
+    assert 2 * np.mean(energies[200:]) == pytest.approx(strains, rel=0.3)
