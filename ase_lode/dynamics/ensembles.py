@@ -85,8 +85,8 @@ class BussiNVT(Ensemble, Bussi):
         return energy - self.transferred_energy
 
     def tidy(self, step):
-        if step % DRIFT_INTERVAL == 0 and self.ndof < self.atoms.get_number_of_degrees_of_freedom():
-            remove_drift(self.atoms)
+        if step % DRIFT_INTERVAL == 0:
+            remove_conserved(self.atoms, self.ndof)
 
 
 class LangevinNVT(Ensemble, LangevinBAOAB):
@@ -133,8 +133,8 @@ class Chain(Ensemble):
         return energy + self._thermostat.get_thermostat_energy()
 
     def tidy(self, step):
-        if step % DRIFT_INTERVAL == 0 and self.dof < self.atoms.get_number_of_degrees_of_freedom():
-            remove_drift(self.atoms)
+        if step % DRIFT_INTERVAL == 0:
+            remove_conserved(self.atoms, self.dof)
             self._p = self.atoms.get_momenta()
 
 
@@ -210,6 +210,13 @@ class InPlaneNPT(FlexibleNPT):
 
 INTEGRATORS = {"nve": NVE, "nvt-bussi": BussiNVT, "nvt-langevin": LangevinNVT, "nvt-nhc": NoseHooverNVT,
                "npt-mtk": FlexibleNPT, "npt-mtk-iso": IsotropicNPT, "npt-xy": InPlaneNPT}
+
+
+def remove_conserved(atoms, dof):
+    """Set to zero again what was not counted as a degree of freedom: the total and the angular momentum."""
+    conserved = atoms.get_number_of_degrees_of_freedom() - dof
+    if conserved > 0:
+        remove_drift(atoms, rotation=conserved > 3)
 
 
 def check_ensemble(atoms, ensemble):

@@ -23,7 +23,7 @@ def read_log(path):
     return {name: values[:, column] for column, name in enumerate(names)}
 
 
-def plot_log(path, log, panels, x):
+def plot_log(path, log, panels, x, xlabel):
     """Draw columns of a log below each other.
 
     Parameters
@@ -32,28 +32,25 @@ def plot_log(path, log, panels, x):
         PNG file, replaced atomically so that a viewer never meets half a picture.
     log : path-like
         CSV log.
-    panels : list of list of str
-        Columns of each panel; those the log lacks are left out.
-    x : str
-        Column of the common axis.
+    panels : dict of str to list of str
+        Columns by axis label; those the log lacks are left out.
+    x, xlabel : str
+        Column of the common axis and its label.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     columns = read_log(log)
-    panels = [present for names in panels if (present := [name for name in names if name in columns])]
+    panels = {label: present for label, names in panels.items() if (present := [n for n in names if n in columns])}
     figure = Figure(figsize=(7, 2.2 * len(panels)), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, names in zip(np.ravel(figure.subplots(len(panels), sharex=True)), panels, strict=True):
+    for axes, (label, names) in zip(np.ravel(figure.subplots(len(panels), sharex=True)), panels.items(), strict=True):
         for name in names:
-            axes.plot(columns[x], columns[name], linewidth=1, label=_words(name))
-        axes.set_ylabel(_words(names[0]) if len(names) == 1 else _words(names[0]).split(" ", 1)[1])
+            axes.plot(columns[x], columns[name], linewidth=1, label=name)
+        axes.set_ylabel(label)
         if len(names) > 1:
             axes.legend(fontsize="small")
-        if names == ["fmax_eV_A"]:
-            axes.set_yscale("log")
-        axes.ticklabel_format(axis="x", useOffset=False)
-    axes.set_xlabel(_words(x))
+    axes.set_xlabel(xlabel)
     path = Path(path)
     temporary = path.with_name(f".{path.name}")
     figure.savefig(temporary, format="png", dpi=120)
@@ -61,14 +58,16 @@ def plot_log(path, log, panels, x):
 
 
 def plot_md(path, log):
-    """Temperature, energies and, where they change, pressure and volume against time."""
-    plot_log(path, log, [["temperature_K"], ["E_total_eV", "conserved_eV"], ["E_pot_eV"], ["pressure_GPa"],
-                         ["volume_A3"]], "time_ps")
+    """Temperature, energies and, where they exist, pressure and volume against time."""
+    plot_log(path, log, {"temperature (K)": ["temperature_K"], "energy (eV)": ["E_total_eV", "conserved_eV"],
+                         "potential energy (eV)": ["E_pot_eV"], "pressure (GPa)": ["pressure_GPa"],
+                         "volume (Å³)": ["volume_A3"]}, "time_ps", "time (ps)")
 
 
 def plot_relax(path, log):
-    """Energy and largest force against the step."""
-    plot_log(path, log, [["energy_eV"], ["fmax_eV_A"], ["volume_A3"]], "step")
+    """Energy, largest force and volume against the step."""
+    plot_log(path, log, {"energy (eV)": ["energy_eV"], "largest force (eV/Å)": ["fmax_eV_A"],
+                         "volume (Å³)": ["volume_A3"]}, "step", "step")
 
 
 def plot_curves(path, x, curves, xlabel, ylabel):
@@ -96,12 +95,3 @@ def plot_curves(path, x, curves, xlabel, ylabel):
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.legend(fontsize="small")
     figure.savefig(path, dpi=120)
-
-
-def _words(column):
-    """Axis label of a column: its name, then its unit in brackets."""
-    units = {"K": "K", "eV": "eV", "GPa": "GPa", "A3": "Å³", "ps": "ps", "eV_A": "eV/Å"}
-    for suffix, unit in sorted(units.items(), key=lambda item: -len(item[0])):
-        if column.endswith(f"_{suffix}"):
-            return f"{column[: -len(suffix) - 1].replace('_', ' ')} ({unit})"
-    return column.replace("_", " ")

@@ -5,8 +5,9 @@ from ase import units
 
 #: Constraints that act inside molecules and leave the total momentum conserved.
 INTERNAL = {"FixBondLengths", "FixLinearTriatomic", "FixInternals"}
-#: Total momenta below this share of the sum of all momenta count as zero.
-ZERO = 1e-8
+#: Total momenta below this share of the sum of all momenta count as zero: far below the thermal 0.4/sqrt(N), far above
+#: what the tolerance of a particle mesh adds.
+ZERO = 1e-4
 
 
 def conserves_momentum(atoms):
@@ -36,18 +37,18 @@ def draw_velocities(atoms, temperature_K, rng, zero_momentum=True):
     spread = np.sqrt(units.kB * temperature_K * atoms.get_masses())
     atoms.set_momenta(spread[:, None] * rng.standard_normal((len(atoms), 3)))
     if zero_momentum and conserves_momentum(atoms):
-        remove_drift(atoms)
+        remove_drift(atoms, is_isolated(atoms))
 
 
-def remove_drift(atoms):
-    """Set the total momentum, and for isolated systems the angular momentum, to zero.
+def remove_drift(atoms, rotation):
+    """Set the total momentum, and with `rotation` the angular momentum, to zero.
 
     Solves I ω = L for the rotation; the pseudo-inverse serves linear molecules and single atoms.
     """
     masses = atoms.get_masses()[:, None]
     momenta = atoms.get_momenta()
     momenta -= masses * momenta.sum(axis=0) / masses.sum()
-    if is_isolated(atoms):
+    if rotation:
         arms, inertia = _rotation(atoms)
         omega = np.linalg.pinv(inertia, rcond=1e-6, hermitian=True) @ np.cross(arms, momenta).sum(axis=0)
         momenta -= masses * np.cross(omega, arms)

@@ -267,3 +267,20 @@ def test_memory_does_not_grow(tmp_path):
     finally:
         tracemalloc.stop()
     assert (sizes[1] - sizes[0]) / 1000 < 200
+
+
+@pytest.mark.parametrize("ensemble", ["nvt-bussi", "nvt-nhc"])
+def test_a_rotation_that_was_given_stays(monkeypatch, ensemble):
+    monkeypatch.setattr("ase_lode.dynamics.ensembles.DRIFT_INTERVAL", 5)
+    atoms = water()
+    draw_velocities(atoms, 300, np.random.default_rng(0))
+    momenta = atoms.get_momenta()
+    momenta[1:, 0] += [1.0, -1.0]
+    atoms.set_momenta(momenta)
+    assert degrees_of_freedom(atoms) == 6
+    axis = atoms.get_angular_momentum()
+    run_md(atoms, ensemble, steps=20, quiet=True)
+    assert np.allclose(atoms.get_momenta().sum(axis=0), 0, atol=1e-10)
+    after = atoms.get_angular_momentum()
+    assert np.linalg.norm(after) > 0.1 * np.linalg.norm(axis)
+    assert after @ axis == pytest.approx(np.linalg.norm(after) * np.linalg.norm(axis), rel=1e-6)

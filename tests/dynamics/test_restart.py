@@ -203,3 +203,32 @@ def test_signal(tmp_path, number):
     whole = run_md(copper(), timestep_fs=2.0, steps=step + 10, seed=5, log=tmp_path / "w.csv", quiet=True)
     assert np.array_equal(result.atoms.positions, whole.atoms.positions)
     assert log.read_bytes() == (tmp_path / "w.csv").read_bytes()
+
+
+class Card:
+    name, sha256 = "copper", "12" * 32
+
+
+class Named(PureEMT):
+    """A calculator of a potential that has a name, a hash and keywords."""
+
+    def __init__(self, potential, charge=None):
+        super().__init__()
+        self.potential, self._charge = potential, charge
+
+
+def test_a_potential_is_found_by_name_and_hash(tmp_path, monkeypatch):
+    first = run_md(copper(), **settings(tmp_path / "a")).atoms
+    atoms = copper()
+    atoms.calc = Named(Card(), charge=2.0)
+    run_md(atoms, **settings(tmp_path / "b", steps=9))
+    monkeypatch.setattr("ase_lode.models.library.load_potential", lambda name: Card())
+    monkeypatch.setattr("ase_lode.calculator.LODECalculator", Named)
+    second = run_md(restart=tmp_path / "b" / "md.ckpt.npz", steps=24, quiet=True).atoms
+    assert_same(first, second, tmp_path / "a", tmp_path / "b")
+    assert second.calc._charge == 2.0
+    monkeypatch.setattr(Card, "sha256", "34" * 32)
+    with pytest.raises(SimulationError, match="found by its name and hash"):
+        run_md(restart=tmp_path / "b" / "md.ckpt.npz", steps=30, quiet=True)
+    with pytest.raises(SimulationError, match="this is another one"):
+        run_md(restart=tmp_path / "b" / "md.ckpt.npz", steps=30, calc=Named(Card()), quiet=True)
