@@ -1,10 +1,11 @@
 """Slow, plain twins of the compiled field code: sums over pairs, images and wave vectors in NumPy and SciPy."""
 
 import itertools
+from functools import partial
 from math import pi, sqrt
 
 import numpy as np
-from scipy.special import exp1, gamma, gammainc, gammaincc, sph_harm_y
+from scipy.special import gamma, gammainc, gammaincc, sph_harm_y
 
 
 def harmonics(max_angular, vectors):
@@ -78,7 +79,7 @@ def sum_images(kernel, positions, strengths, vectors):
     return np.einsum("ijf,ja->iaf", np.stack([kernel(rows).sum(axis=1) for rows in pairs]), strengths)
 
 
-def remainder(exponent, max_angular, width, positions, cell, pbc, strengths, tolerance=1e-16):
+def remainder(exponent, max_angular, width, positions, cell, pbc, strengths):
     """The real-space remainder summed over every image that matters."""
     reach = width * sqrt(2 * 40) + np.ptp(positions, axis=0).sum()
     vectors = images(cell, pbc, reach)
@@ -224,27 +225,32 @@ def adjoint_errors(field, system, strengths, weights, n_checked=3, step=2e-4):
         moved = replace(system, positions=positions, cell=cell)
         return np.sum(weights * field.compute(moved, strengths, 1)[0])
 
-    def strained(a, b, h):
+    def strained(row, h):
         strain = np.eye(3)
-        strain[a, b] += h
+        strain.T[row] += h
         return energy(system.positions @ strain.T, standard_cell(system.cell @ strain.T, system.pbc))
 
-    def displaced(i, c, h):
+    def displaced(row, h):
         positions = system.positions.copy()
-        positions[i, c] += h
+        positions[row] += h
         return energy(positions)
 
-    def recharged(i, a, h):
+    def recharged(row, h):
         changed = strengths.copy()
-        changed[i, a] += h
+        changed[row] += h
         return energy(strengths=changed)
 
     gradient, virial, d_strengths = field.pull_back(field.compute(system, strengths, 1)[1], weights, 1)
     if min(abs(gradient).max(), abs(virial).max(), abs(d_strengths).max()) == 0:
         raise ValueError("A gradient is zero: the check would prove nothing.")
-    rows = range(min(n_checked, len(system)))
-    numeric = np.array([[central(lambda h: displaced(i, c, h), step) for c in range(3)] for i in rows])
-    strain = np.array([[central(lambda h: strained(b, a, h), step / 2) for b in range(3)] for a in range(3)])
-    charges = np.array([[central(lambda h: recharged(i, a, h), 1e-2) for a in range(strengths.shape[1])] for i in rows])
-    return (abs(numeric - gradient[:len(rows)]).max() / abs(gradient).max(), abs(strain - virial).max() / abs(virial).max(),
-            abs(charges - d_strengths[:len(rows)]).max() / abs(d_strengths).max())
+    n = min(n_checked, len(system))
+    numeric = _differences(displaced, (n, 3), step)
+    strain = _differences(strained, (3, 3), step / 2)
+    charges = _differences(recharged, (n, strengths.shape[1]), 1e-2)
+    return tuple(abs(one - other).max() / abs(other).max() for one, other in
+                 ((numeric, gradient[:n]), (strain, virial), (charges, d_strengths[:n])))
+
+
+def _differences(function, shape, step):
+    """Derivatives of function(index, h) at h = 0 for every index of an array."""
+    return np.array([central(partial(function, index), step) for index in np.ndindex(shape)]).reshape(shape)

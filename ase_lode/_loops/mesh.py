@@ -1,7 +1,8 @@
 """Particle mesh: spreading onto a grid and reading off it with B-splines, and sums over its Fourier modes.
 
 The spline order and the number of derivatives are passed as tuples of that length: their lengths are known when a loop
-is compiled, which unrolls the innermost loops. Grids are periodic, shape (channels, x, y, z).
+is compiled, which unrolls the innermost loops. Grids are periodic, shape (channels, x, y, z). Indices of the innermost
+loops are made unsigned, which spares the test for counting from the end.
 """
 
 import numpy as np
@@ -72,7 +73,7 @@ def _gather(grid, i_x, i_y, i_z, support, block):
             source = grid[i_x[x], i_y[y]]
             if inside:
                 for z in range(len(support)):
-                    block[x, y * order + z] = source[i_z[0] + z]
+                    block[x, np.uint64(y * order + z)] = source[np.uint64(i_z[0] + z)]
             else:
                 for z in range(len(support)):
                     block[x, y * order + z] = source[i_z[z]]
@@ -188,7 +189,7 @@ def spread(start, stop, firsts, weights, sources, powers, support, derivatives, 
                     target = grids[a, i_x[x], i_y[y]]
                     if first_z + order <= n_z:
                         for z in range(len(support)):
-                            target[first_z + z] += sheet[y * order + z]
+                            target[np.uint64(first_z + z)] += sheet[np.uint64(y * order + z)]
                     else:
                         for z in range(len(support)):
                             target[i_z[z]] += sheet[y * order + z]

@@ -6,5 +6,5 @@ from ase_lode.field.ewald import EwaldSum, FullReciprocal
 from ase_lode.field.mesh import ParticleMesh
 from ase_lode.field.power_law import PowerLaw, background
 
-__all__ = ["DirectExterior", "DirectIsolated", "EwaldSum", "FullReciprocal", "ParticleMesh", "PowerLaw", "background", "choose",
-           "reach"]
+__all__ = ["DirectExterior", "DirectIsolated", "EwaldSum", "FullReciprocal", "ParticleMesh", "PowerLaw", "background",
+           "choose", "reach"]

@@ -8,12 +8,12 @@ import numpy as np
 from ase_lode.errors import ConfigError
 from ase_lode.field.power_law import PowerLaw
 
-#: The estimate holds for dense random charges in an orthogonal cell. An atom's own interpolated field adds up to a factor
-#: of 2.5 at the density of water, and taking the near sources out of the field leaves it up to three times smaller.
+#: The estimate holds for dense random charges in an orthogonal cell. An atom's own interpolated field adds up to a
+#: factor of 2.5 at the density of water, and without its near sources the field is up to three times smaller.
 SAFETY = 8.0
 
-#: Wave numbers in units of 1/s below which a neutral liquid has little field; leaving them out of the field's size keeps
-#: the relative error honest there.
+#: Wave number in units of 1/s below which a neutral liquid has little field; leaving smaller ones out of the field's
+#: size keeps the relative error honest there.
 SCREENED = 0.8
 
 #: Time of one grid point (transforms and products) in units of one point of a stencil (all spreading and reading).

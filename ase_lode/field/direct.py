@@ -65,7 +65,7 @@ class _PairSum:
         -------
         gradient : array, shape (atoms, 3)
         virial : array, shape (3, 3), or None
-            Σ r ⊗ dE/dr.
+            Σ r ⊗ dE/dr, element [a, b] the derivative for r_b → r_b + ε r_a.
         d_strengths : array, shape (atoms, channels)
         """
         positions, strengths = state

@@ -1,4 +1,4 @@
-"""Direct sums over wave vectors for fully periodic systems: the smooth field, and the paper's expansion of the field."""
+"""Direct sums over wave vectors for fully periodic systems: the smooth field and the paper's expansion of it."""
 
 from dataclasses import dataclass
 from math import pi, sqrt

@@ -1,12 +1,12 @@
 """Solid harmonics as polynomials, so that 𝒴_lm(∇) is a matrix acting on Cartesian derivatives."""
 
-from functools import lru_cache
+from functools import cache
 from math import comb, factorial, pi, sqrt
 
 import numpy as np
 
 
-@lru_cache(maxsize=None)
+@cache
 def monomials(max_degree):
     """Powers of x, y, z up to a degree, lower degrees first.
 
@@ -25,7 +25,7 @@ def monomials(max_degree):
     return result
 
 
-@lru_cache(maxsize=None)
+@cache
 def places(max_degree):
     """Row of each monomial: an array (max_degree+1, max_degree+1, max_degree+1), -1 above the degree."""
     result = np.full((max_degree + 1,) * 3, -1, dtype=np.int64)
@@ -35,7 +35,7 @@ def places(max_degree):
     return result
 
 
-@lru_cache(maxsize=None)
+@cache
 def solid_harmonics(max_angular):
     """Coefficients of the real solid harmonics r^l Y_lm over monomials.
 
@@ -119,7 +119,7 @@ def substitution(matrix, max_degree):
     return result
 
 
-@lru_cache(maxsize=None)
+@cache
 def raised(max_degree):
     """Row, among monomials of degree max_degree + 1, of each monomial times x, y or z: shape (monomials, 3)."""
     place = places(max_degree + 1)
@@ -127,7 +127,7 @@ def raised(max_degree):
                      for power in monomials(max_degree)], dtype=np.int64)
 
 
-@lru_cache(maxsize=None)
+@cache
 def exchanged(max_degree):
     """Terms u_b ∂/∂u_a of monomials: tensor (monomials, 3 (a), 3 (b), monomials) of the powers they bring down."""
     powers, place = monomials(max_degree), places(max_degree)
@@ -166,7 +166,7 @@ def evaluate(max_angular, vectors):
     return terms @ coefficients.T, gradients
 
 
-@lru_cache(maxsize=None)
+@cache
 def derivative_terms(max_angular):
     """∂_c 𝒴_lm as a sparse combination of harmonics of degree l - 1.
 

@@ -102,8 +102,8 @@ def windowed(grid, exponent, width):
     """Kernel with one to three free directions, and its derivative with respect to the periodic k².
 
     Where the sum over periodic images diverges (p not above their dimension d) the wave vector zero carries the finite
-    part: -2π|z| for p = 1 in a slab, -2 ln ρ for p = 1 in a wire and -2π ln |z| for p = 2 in a slab, each divided by the
-    cell's area or length. It is the right one for strengths that sum to zero.
+    part: -2π|z| for p = 1 in a slab, -2 ln ρ for p = 1 in a wire and -2π ln |z| for p = 2 in a slab, each divided by
+    the cell's area or length. It is the right one for strengths that sum to zero.
     """
     n_periodic = sum(grid.periodic)
     x, weights = _quadrature(grid, width)
@@ -123,7 +123,9 @@ def windowed(grid, exponent, width):
     if n_periodic:
         left = left * np.exp(-grid.squares() / (4 * x**2)[:, None, None, None])
     value = _contract(left, gaussians, last)
-    slope = _contract(left * (-0.25 / x**2)[:, None, None, None], gaussians, last) if n_periodic else np.zeros_like(value)
+    slope = np.zeros_like(value)
+    if n_periodic:
+        slope = _contract(left * (-0.25 / x**2)[:, None, None, None], gaussians, last)
     if 0 < n_periodic and exponent <= n_periodic:
         zero = tuple(slice(0, 1) if periodic else slice(None) for periodic in grid.periodic)
         value[zero] -= (coefficients.sum() - _finite_part(exponent, n_periodic, width)) * window
@@ -167,8 +169,8 @@ def _quadrature(grid, width):
 def _windowed_gaussians(x, length, n, width, half):
     """Transforms of window times Gaussian along a free direction, and of the window alone.
 
-    The window ½ erfc((|z| - L/2)/√2 s) is as smooth as the smearing, so twice the grid's resolution is exact. It reaches
-    beyond half the box: sampled on a box of twice the length, whose even frequencies are the wanted ones.
+    The window ½ erfc((|z| - L/2)/√2 s) is as smooth as the smearing, so twice the grid's resolution is exact. It
+    reaches beyond half the box: sampled on a box of twice the length, whose even frequencies are the wanted ones.
     """
     from scipy.special import erfc
 

@@ -11,6 +11,12 @@ from ase_lode.field import harmonics
 from ase_lode.field.accuracy import choose
 from ase_lode.field.kernel import Grid, mesh_kernel
 
+#: Edge, in grid points, of the blocks by which atoms are sorted.
+BLOCK = 8
+
+#: Grid points by which a box grows along a free direction, so that moving atoms seldom change it.
+FREE_STEP = 8
+
 
 @dataclass(frozen=True)
 class _Operators:
@@ -105,13 +111,14 @@ class ParticleMesh:
             if not periodic[c]:
                 heights = system.positions @ cell[c]
                 length = 2 * (heights.max() - heights.min()) + margin
-            n = fft_size(max(int(np.ceil(length / self.spacing)), self.order)) if self.shape is None else self.shape[c]
+            points = max(int(np.ceil(length / self.spacing)), self.order)
+            n = fft_size(points, 2 if periodic[c] else FREE_STEP) if self.shape is None else int(self.shape[c])
             if not periodic[c]:
-                if n * self.spacing < length:
+                if n < points:
                     raise StructureError("The atoms have left the mesh along a non-periodic direction; give a larger "
                                          "mesh shape or none.")
                 cell[c] *= n * self.spacing
-            shape.append(int(n))
+            shape.append(n)
         return Grid(cell, tuple(shape), periodic)
 
     def compute(self, system, strengths, n_threads):
@@ -157,7 +164,7 @@ class ParticleMesh:
         -------
         gradient : array, shape (atoms, 3)
         virial : array, shape (3, 3), or None
-            Σ r ⊗ dE/dr.
+            Σ r ⊗ dE/dr, element [a, b] the derivative for r_b → r_b + ε r_a.
         d_strengths : array, shape (atoms, channels)
         """
         operators, grid = state.operators, state.grid
@@ -199,23 +206,25 @@ class ParticleMesh:
         return total.T
 
     def _operators_of(self, grid):
-        if self._operators is None or self._operators.key != grid.key:
+        """Operators of a grid; those of the latest grid are kept."""
+        operators = self._operators
+        if operators is None or operators.key != grid.key:
             kernel, slope = mesh_kernel(grid, self.exponent, self.width, self.order)
             jacobian = np.linalg.inv(grid.cell) * np.array(grid.shape)
             cartesian = harmonics.substitution(jacobian, self.max_angular + 1)
             field = self._harmonics @ cartesian[:self._harmonics.shape[1]]
             raised = harmonics.raised(self.max_angular)  # [monomial, c]
             changes = np.einsum("fm,mcn->fcn", self._harmonics, cartesian[raised]).reshape(-1, len(cartesian))
-            self._operators = _Operators(grid.key, kernel, slope, cartesian, field, changes)
-        return self._operators
+            operators = self._operators = _Operators(grid.key, kernel, slope, cartesian, field, changes)
+        return operators
 
     def _stencils(self, grid, positions, n_threads):
-        """Splines around the atoms, sorted along the grid so that neighbours in memory are neighbours in space."""
+        """Splines around the atoms, sorted by blocks of the grid so that neighbours in space share the cache."""
         shape = np.array(grid.shape)
         fractional = positions @ np.linalg.inv(grid.cell)
         coordinates = (fractional - np.floor(fractional)) * shape
-        cells = coordinates.astype(np.int64)
-        order = np.argsort(cells[:, 0] * shape[1] + cells[:, 1], kind="stable")
+        blocks = coordinates.astype(np.int64) // BLOCK
+        order = np.argsort((blocks[:, 0] * shape[1] + blocks[:, 1]) * shape[2] + blocks[:, 2], kind="stable")
         firsts = np.empty((len(order), 3), dtype=np.int64)
         weights = np.empty((len(order), 3, self.max_angular + 2, self.order))
         parallel.run(loops.splines, len(order), n_threads, coordinates[order], shape, self._support,
@@ -244,14 +253,11 @@ class ParticleMesh:
         return (0,) * self.order
 
 
-def fft_size(n):
-    """Smallest even size ≥ n that transforms fast: 2^a 3^b 5^c."""
+def fft_size(n, step):
+    """Smallest multiple of `step` ≥ n that transforms fast if `step` does: 2^a 3^b 5^c."""
     from scipy.fft import next_fast_len
 
-    size = next_fast_len(n, real=True)
-    while size % 2:
-        size = next_fast_len(size + 1, real=True)
-    return size
+    return step * next_fast_len(-(-n // step), real=True)
 
 
 def _apply(matrix, array, n_threads):

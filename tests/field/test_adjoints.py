@@ -15,7 +15,8 @@ PATTERNS = list(itertools.product((False, True), repeat=3))
 def errors(field, pbc, n_features=9):
     generator = np.random.default_rng(4)
     system = reference.structure(generator, 6, TRICLINIC, pbc, extent=0.7)
-    return reference.adjoint_errors(field, system, generator.normal(size=(6, 2)), generator.normal(size=(6, 2, n_features)))
+    strengths, weights = generator.normal(size=(6, 2)), generator.normal(size=(6, 2, n_features))
+    return reference.adjoint_errors(field, system, strengths, weights)
 
 
 @pytest.mark.parametrize("pbc", PATTERNS)

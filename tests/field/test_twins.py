@@ -32,8 +32,8 @@ def test_direct_isolated(exponent, width):
     system = reference.structure(generator, 12, np.eye(3) * 9, (False,) * 3)
     strengths = generator.normal(size=(12, 2))
     phi, _ = DirectIsolated(exponent, 4, width).compute(system, strengths, 1)
-    expected = reference.sum_images(lambda r: reference.smooth_kernel(exponent, 4, width, r), system.positions, strengths,
-                                    np.zeros((1, 3)))
+    expected = reference.sum_images(lambda r: reference.smooth_kernel(exponent, 4, width, r), system.positions,
+                                    strengths, np.zeros((1, 3)))
     assert relative(phi, expected) < 1e-12
 
 
