@@ -219,7 +219,7 @@ class Fitter:
         if self.regularisation is not None:
             strength = self.regularisation
         elif count == 1:
-            strength = EXACT_STRENGTH * problem.values[0] ** 2
+            strength = float(EXACT_STRENGTH * problem.values[0] ** 2)
         else:
             strength = min(ORTHOGONAL_STRENGTHS, key=lambda strength: score(errors(strength), self.label_weights))
         return _Solution(problem, penalty, strength, problem.solve(strength), errors(strength))

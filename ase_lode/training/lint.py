@@ -135,12 +135,13 @@ def _describe(frames, found):
 
 def _kind(value, n):
     try:
-        size = np.asarray(value, dtype=float).size
+        array = np.asarray(value, dtype=float)
     except (TypeError, ValueError):
         return "text"
-    names = {1: "number", 3: "vector", 6: "6 numbers", 9: "9 numbers", n: "1 per atom", 3 * n: "3 per atom",
-             9 * n: "9 per atom"}
-    return names.get(size, f"{size} numbers")
+    if array.ndim == 2 and len(array) == n and array.shape[1] in (3, 9):
+        return f"{array.shape[1]} per atom"
+    names = {n: "1 per atom", 1: "number", 3: "vector", 6: "6 numbers", 9: "9 numbers"}
+    return names.get(array.size, f"{array.size} numbers")
 
 
 def _likely(keys, word, kind):

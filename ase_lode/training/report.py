@@ -11,6 +11,8 @@ LABELS = {"energy": ("Energy", "eV/atom", 1e3, "meV/atom"), "forces": ("Forces",
 COLOURS = {"train": "#9aa5b1", "validation": "#c2410c", "test": "#c2410c"}
 #: Points drawn per panel: more are not seen.
 POINTS = 20_000
+#: Fewer points than this are drawn larger.
+CLEARLY_SEEN = 1000
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1f2933; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.6rem; margin-bottom: 0 } h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem }
@@ -123,7 +125,8 @@ def _parity(comparisons):
                     for values in (comparison.reference, comparison.predicted))
             step = max(1, len(x) // POINTS)
             rmse = factor * np.sqrt(np.mean((x - y) ** 2))
-            axis.plot(x[::step], y[::step], ".", markersize=3, alpha=0.5, color=COLOURS[part], markeredgewidth=0,
+            size = 6 if len(x) < CLEARLY_SEEN else 3
+            axis.plot(x[::step], y[::step], ".", markersize=size, alpha=0.5, color=COLOURS[part], markeredgewidth=0,
                       label=f"{part}: {rmse:.3g} {small}")
         axis.axline((x[0], x[0]), slope=1, color="#1f2933", linewidth=0.6)
         axis.set_xlabel(f"reference, {unit}")
@@ -155,11 +158,11 @@ def _learning(report):
     sizes = [point["structures"] for point in curve]
     for axis, label in zip(axes, labels):
         title, _, factor, unit = LABELS[label]
-        axis.loglog(sizes, [factor * point[label] for point in curve], "o-", color=COLOURS["validation"], markersize=4)
+        values = [factor * point[label] for point in curve]
+        axis.loglog(sizes, values, "o-", color=COLOURS["validation"], markersize=4)
         axis.set_xticks(sizes, [str(size) for size in sizes])
         axis.minorticks_off()
-        values = [factor * point[label] for point in curve]
-        axis.set_yticks(values, [f"{value:.3g}" for value in values])
+        axis.set_yticks([values[0], values[-1]], [f"{value:.3g}" for value in (values[0], values[-1])])
         axis.set_xlabel("training structures")
         axis.set_ylabel(f"RMSE, {unit}")
         axis.set_title(title, fontsize=10)

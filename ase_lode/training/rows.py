@@ -9,6 +9,9 @@ from ase_lode.models.baseline import compositions
 #: What a row is about, as an index.
 KINDS = ("energy", "forces", "stress")
 
+#: Energies that the baseline explains to this share of their size are explained to rounding.
+ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Scales:
@@ -56,16 +59,17 @@ def label_spreads(structures, reference):
     -------
     dict
         Root mean square of the energies per atom beyond the baseline (eV), of force components (eV/Å), of stress
-        components (eV/Å³); labels without a value are absent.
+        components (eV/Å³); 1 where all are the same, and labels without a value are absent.
     """
     energies = [(s.energy - e) / len(s) for s, e in zip(structures, reference) if s.energy is not None]
     forces = [s.forces.ravel() for s in structures if s.forces is not None]
     stresses = [s.stress for s in structures if s.stress is not None]
-    spreads = {}
+    magnitude = max((abs(s.energy) / len(s) for s in structures if s.energy is not None), default=0.0)
+    floors, spreads = {"energy": ROUNDING * magnitude}, {}
     for kind, values in zip(KINDS, (energies, forces, stresses)):
         if values:
             spread = float(np.sqrt(np.mean(np.hstack(values) ** 2)))
-            spreads[kind] = spread if spread > 0 else 1.0
+            spreads[kind] = spread if spread > floors.get(kind, 0.0) else 1.0
     return spreads
 
 

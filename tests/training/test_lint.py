@@ -1,0 +1,64 @@
+"""Lint sees what would spoil a fit."""
+
+import ase.io
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
+
+from ase_lode.training.lint import lint
+
+
+def frames(count, scale_energy=1.0, seed=0, constraint=False):
+    rng = np.random.default_rng(seed)
+    atoms = bulk("Cu", cubic=True) * (2, 1, 1)
+    result = []
+    for _ in range(count):
+        atoms = atoms.copy()
+        atoms.positions += rng.normal(scale=0.03, size=atoms.positions.shape)
+        if constraint:
+            atoms.set_constraint(FixAtoms([0, 1]))
+        atoms.calc = EMT()
+        results = {"energy": scale_energy * atoms.get_potential_energy(), "forces": atoms.get_forces()}
+        stored = atoms.copy()
+        stored.calc = SinglePointCalculator(stored, **results)
+        result.append(stored)
+    return result
+
+
+def warnings(tmp_path, structures):
+    path = tmp_path / "a.traj"
+    ase.io.write(path, structures)
+    found = lint(path)
+    assert found.text
+    return found, " | ".join(found.warnings)
+
+
+def test_clean_data_have_no_warnings(tmp_path):
+    found, text = warnings(tmp_path, frames(10))
+    assert text == "" and found.facts["structures"] == 10
+    assert found.facts["energy change / work of forces"].startswith(("0.9", "1.0"))
+    assert found.facts["judged"] == {"energy": "energy", "forces": "forces"}
+
+
+@pytest.mark.parametrize("make, expected", [
+    (lambda: frames(10, scale_energy=1 / 27.2114), "mixture of hartree and eV"),
+    (lambda: frames(4) + frames(4), "4 structures repeat"),
+    (lambda: frames(4, constraint=True), "zeroed by constraints"),
+    (lambda: frames(4) + frames(4, scale_energy=1000.0, seed=1), "different levels of theory"),
+    (lambda: frames(2) + [molecule("H2O")], "periodicities are mixed"),
+    (lambda: [molecule("H2O", vacuum=20, pbc=True)], "pbc F F F"),
+    (lambda: [molecule("H2O")], "only 1 of 2"),
+    (lambda: [molecule("H2O", pbc=True)], "zero cell"),
+    (lambda: [molecule("H2O")], "no forces found")])
+def test_traps_are_named(tmp_path, make, expected):
+    assert expected in warnings(tmp_path, make())[1]
+
+
+def test_outliers_are_found(tmp_path):
+    structures = [frames(1, seed=seed)[0] for seed in range(12)]
+    structures[5].calc.results["energy"] += 4.0
+    found, text = warnings(tmp_path, structures)
+    assert found.facts["outlying energies"] == 1 and "[5]" in text
