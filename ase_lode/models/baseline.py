@@ -115,6 +115,6 @@ def fit_reference_energies(counts, energies, elements, allow_rank_deficient=Fals
     rank = np.linalg.matrix_rank(counts / atoms[:, None])
     if rank < len(elements) and not allow_rank_deficient:
         raise DataError(
-            f"The compositions determine only {rank} of the {len(elements)} reference energies ({', '.join(elements)}); "
-            "give model.baseline.reference_energies, or set allow_rank_deficient: true.")
+            f"The compositions determine only {rank} of the {len(elements)} reference energies "
+            f"({', '.join(elements)}); give model.baseline.reference_energies, or set allow_rank_deficient: true.")
     return np.linalg.lstsq(counts / atoms[:, None], energies / atoms, rcond=None)[0]
