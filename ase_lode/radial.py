@@ -212,6 +212,17 @@ class RadialTable:
         self.table[:, 0, :, : self.n_radial] = values
         self.table[:, 1, :, : self.n_radial] = slopes
 
+    def evaluate(self, r):
+        """Values and slopes of the spline at distances r, both (points, 1 or max_angular + 1, n)."""
+        node = np.minimum((r / self.step).astype(int), len(self.table) - 2)
+        t = (r / self.step - node)[:, None, None]
+        (left, left_slope), (right, right_slope) = (self.table[at, ..., : self.n_radial].swapaxes(0, 1)
+                                                    for at in (node, node + 1))
+        u = 1 - t
+        values = u * u * ((1 + 2 * t) * left + t * left_slope) + t * t * ((3 - 2 * t) * right - u * right_slope)
+        slopes = 6 * t * u * (right - left) + u * (1 - 3 * t) * left_slope + t * (3 * t - 2) * right_slope
+        return values, slopes / self.step
+
 
 def slope(function, r, h=1e-3):
     """Derivative of a smooth function of r ≥ 0 by differences of sixth order that never leave the half line.

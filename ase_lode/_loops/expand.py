@@ -202,9 +202,9 @@ def pull_back(start, stop, first, j, vectors, distances, species, table, step, l
 
 
 @loop
-def jacobian(start, stop, vectors, distances, table, step, l_max, norm, n_radial, derivative):
-    """derivative[p, c, lm, n] = d(R_nl Y_lm)/d(r_j - r_i)_c of every pair."""
-    per_l = table.shape[2] > 1
+def jacobian(start, stop, vectors, distances, values, slopes, l_max, norm, derivative):
+    """derivative[p, c, lm, n] = d(R_nl Y_lm)/d(r_j - r_i)_c, given R_nl and R_nl' of every pair, (pairs, l or 0, n)."""
+    orders, n_radial = values.shape[1], values.shape[2]
     unit = np.empty((3, LANES))
     legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
     cosines = np.empty((2 * l_max + 2, LANES))
@@ -214,28 +214,17 @@ def jacobian(start, stop, vectors, distances, table, step, l_max, norm, n_radial
         count = min(LANES, stop - p0)
         for b in range(LANES):
             p = p0 + min(b, count - 1)
-            inverse = 1.0 / distances[p]
             for c in range(3):
-                unit[c, b] = vectors[p, c] * inverse
+                unit[c, b] = vectors[p, c] / distances[p]
         _harmonics(l_max, norm, unit, legendre, cosines, harmonics)
         _harmonic_gradients(l_max, norm, unit, legendre, cosines, gradients)
         for b in range(count):
             p = p0 + b
-            x = distances[p] / step
-            node = min(int(x), table.shape[0] - 2)
-            t = x - node
-            u = 1.0 - t
             for l in range(l_max + 1):
-                k = l if per_l else 0
+                k = min(l, orders - 1)
                 for n in range(n_radial):
-                    left = table[node, 0, k, n]
-                    right = table[node + 1, 0, k, n]
-                    left_slope = table[node, 1, k, n]
-                    right_slope = table[node + 1, 1, k, n]
-                    value = (u * u * (1.0 + 2.0 * t) * left + t * u * u * left_slope
-                             + t * t * (3.0 - 2.0 * t) * right - t * t * u * right_slope) / distances[p]
-                    slope = (6.0 * t * u * (right - left) + u * (1.0 - 3.0 * t) * left_slope
-                             + t * (3.0 * t - 2.0) * right_slope) / step - l * value
+                    value = values[p, k, n] / distances[p]
+                    slope = slopes[p, k, n] - l * value
                     for lm in range(l * l, (l + 1) * (l + 1)):
                         for c in range(3):
                             derivative[p, c, lm, n] = (value * gradients[c, lm, b]

@@ -3,6 +3,7 @@
 from math import factorial
 
 import numpy as np
+from scipy.sparse import coo_array
 
 from ase_lode._loops import expand as loops
 from ase_lode.parallel import run
@@ -31,9 +32,7 @@ class NeighborExpansion:
     """
 
     def __init__(self, radial, max_angular):
-        self._n_radial = radial.n_radial
-        self._table = radial.table
-        self._step = radial.step
+        self._radial = radial
         self._l_max = max_angular
         self._norm = harmonic_norms(max_angular)
         self.lanes = radial.table.shape[3]
@@ -41,16 +40,48 @@ class NeighborExpansion:
     def add(self, pairs, species, out, n_threads):
         """Add the expansion to `out`, shape (atoms, at least (max_angular + 1)², at least species x lanes)."""
         run(loops.expand, len(out), n_threads, pairs.first, pairs.j, pairs.vectors, pairs.distances, species,
-            self._table, self._step, self._l_max, self._norm, out)
+            self._radial.table, self._radial.step, self._l_max, self._norm, out)
 
     def pull_back(self, pairs, species, d_out, pair_gradient, n_threads):
         """Add dE/d(r_j - r_i) to `pair_gradient`, shape (pairs, 3), given dE/d(out)."""
         run(loops.pull_back, len(d_out), n_threads, pairs.first, pairs.j, pairs.vectors, pairs.distances, species,
-            self._table, self._step, self._l_max, self._n_radial, self._norm, d_out, pair_gradient)
+            self._radial.table, self._radial.step, self._l_max, self._radial.n_radial, self._norm, d_out, pair_gradient)
 
-    def jacobian(self, pairs, n_radial):
+    def jacobian(self, pairs):
         """d(R_nl Y_lm)/d(r_j - r_i) of every pair, shape (pairs, 3, lm, n_radial); for training, never for MD."""
-        derivative = np.empty((len(pairs.j), 3, (self._l_max + 1) ** 2, n_radial))
-        loops.jacobian(0, len(pairs.j), pairs.vectors, pairs.distances, self._table, self._step, self._l_max,
-                       self._norm, n_radial, derivative)
-        return derivative
+        return pair_jacobian(pairs, *self._radial.evaluate(pairs.distances), self._l_max)
+
+
+def pair_jacobian(pairs, values, slopes, l_max):
+    """d(R_nl Y_lm)/d(r_j - r_i), shape (pairs, 3, lm, n), given R_nl and R_nl' of the pairs, (pairs, l or 1, n)."""
+    derivative = np.empty((len(pairs.j), 3, (l_max + 1) ** 2, values.shape[2]))
+    loops.jacobian(0, len(pairs.j), pairs.vectors, pairs.distances, values, slopes, l_max, harmonic_norms(l_max),
+                   derivative)
+    return derivative
+
+
+def pair_rows(pairs, derivative, weights, chosen):
+    """Derivatives of many linear forms Σ_i Σ_f weights[r, i, f] Σ_j c_ij,f through pairs; for training.
+
+    Parameters
+    ----------
+    pairs : PairList
+    derivative : array, shape (pairs, 3, f)
+        dc_ij,f/d(r_j - r_i).
+    weights : array, shape (rows, atoms, f)
+    chosen : array of bool, shape (pairs,)
+        The pairs that count.
+
+    Returns
+    -------
+    gradient : array, shape (rows, atoms, 3)
+    virial : array, shape (rows, 3, 3)
+    """
+    n_rows, n_atoms, _ = weights.shape
+    i, j, vectors = pairs.i[chosen], pairs.j[chosen], pairs.vectors[chosen]
+    change = np.einsum("rpf,pcf->prc", weights[:, i], derivative[chosen], optimize=True)
+    count = np.arange(len(i))
+    scatter = coo_array((np.ones(len(i)), (j, count)), (n_atoms, len(i))).tocsr() \
+        - coo_array((np.ones(len(i)), (i, count)), (n_atoms, len(i))).tocsr()
+    gradient = (scatter @ change.reshape(len(i), -1)).reshape(n_atoms, n_rows, 3).transpose(1, 0, 2)
+    return gradient, np.einsum("pb,prc->rbc", vectors, change, optimize=True)

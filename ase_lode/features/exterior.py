@@ -9,15 +9,18 @@ import numpy as np
 from scipy.special import gamma, gammainc
 
 from ase_lode.features.density import Y00
-from ase_lode.features.expansion import NeighborExpansion
+from ase_lode.features.expansion import NeighborExpansion, pair_jacobian, pair_rows
 from ase_lode.features.sources import Sources
-from ase_lode.field import DirectExterior, ParticleMesh, background, choose
+from ase_lode.field import DirectExterior, EwaldSum, ParticleMesh, background, choose
+from ase_lode.neighbors import NeighborList
 from ase_lode.radial import RadialTable, shifted_cosine, shifted_cosine_slope
 
 #: Isolated systems up to this size are summed directly: exact, and faster than a mesh.
 DIRECT_BELOW = 1000
 #: Share of the near range over which the remainder is brought to exactly zero, so that energies stay continuous.
 FADE = 0.1
+#: Neglected waves of the rows of training, well below the mesh's default tolerance.
+EWALD_TOLERANCE = 1e-8
 
 
 class ExteriorField:
@@ -93,6 +96,35 @@ class ExteriorField:
         mean = Y00 * self._background(system) * (d_values[:, 0].sum(axis=0) @ sources.total)
         virial -= mean * np.eye(3)  # the background is inverse in the volume
 
+    def rows(self, system, state, l, n, weights):
+        """Derivatives of many linear forms Σ_i Σ_m weights[r, i, m] V_i,a,lm of one l, for training.
+
+        Returns
+        -------
+        gradient : array, shape (channels, rows, atoms, 3)
+        virial : array, shape (channels, rows, 3, 3)
+        """
+        mesh_state, pairs, species, sources = state
+        block = slice(l * l, (l + 1) ** 2)
+        if pairs is None:
+            reach = 1.0 + np.linalg.norm(np.ptp(system.positions, axis=0))
+            pairs = NeighborList(reach).pairs(system, reach)
+            parts = [self._switched(pairs.distances, order) for order, _ in self._orders]
+            values, slopes = (np.stack(part, axis=1)[:, :, None] for part in zip(*parts))
+            derivative = pair_jacobian(pairs, values, slopes, self.config.max_angular)[:, :, block, 0]
+            gradient, virial = 0.0, 0.0
+        else:
+            derivative = self._remainder.jacobian(pairs)[:, :, block, l]
+            gradient, virial = smooth_rows(self.mesh, mesh_state, system, sources.strengths, l, weights)
+            if l == 0:
+                mean = Y00 * self._background(system) * np.multiply.outer(sources.total, weights.sum(axis=(1, 2)))
+                virial -= mean[:, :, None, None] * np.eye(3)
+        for element, mix in enumerate(sources.mix):
+            near, strain = pair_rows(pairs, derivative, weights, species[pairs.j] == element)
+            gradient = gradient + np.multiply.outer(mix, near)
+            virial = virial + np.multiply.outer(mix, strain)
+        return gradient, virial
+
     def _near_array(self, system):
         """Zeros for the remainder: (atoms, lm, elements, lanes); lane l holds the radial function of that l."""
         orders = (self.config.max_angular + 1) ** 2
@@ -109,25 +141,50 @@ class ExteriorField:
         half = self.config.exponent / 2
         return (2 * self._width**2) ** -half / gamma(half + 1)
 
+    def _switched(self, r, l):
+        """[1 - f_c(r)]/r^(p+l) and its slope: what the field is made of."""
+        switch, power = (self.cutoff, self.config.cutoff_width), self.config.exponent + l
+        value = (1.0 - shifted_cosine(r, *switch)) / r**power
+        return value, -shifted_cosine_slope(r, *switch) / r**power - power * value / r
+
     def _radial(self, r):
-        """Values and slopes of the remainder, (points, 1, l), as (g - f_c) - g P, which does not cancel near r = 0.
+        """Values and slopes of the remainder, (points, 1, l): the field less (1 - g + g P)/r^(p+l).
 
         The fade g ends Q = 1 - P alone: f_c is the same here as in the direct sum.
         """
-        config, s = self.config, self._width
+        s = self._width
         fade = shifted_cosine(r, self.cutoff, FADE * self.cutoff)
         fade_slope = shifted_cosine_slope(r, self.cutoff, FADE * self.cutoff)
-        switched = fade - shifted_cosine(r, self.cutoff, config.cutoff_width)
-        switched_slope = fade_slope - shifted_cosine_slope(r, self.cutoff, config.cutoff_width)
         safe = np.maximum(r, 1e-10 * s)
         x = safe**2 / (2 * s**2)
         values, slopes = [], []
         for l, _ in self._orders:
-            power, order = config.exponent + l, config.exponent / 2 + l
+            power, order = self.config.exponent + l, self.config.exponent / 2 + l
             part = gammainc(order, x)
             part_slope = x ** (order - 1) * np.exp(-x) / gamma(order) * safe / s**2
-            value = (switched - fade * part) / safe**power
-            change = switched_slope - fade_slope * part - fade * part_slope
-            values.append(value)
-            slopes.append(change / safe**power - power * value / safe)
+            smooth = (1.0 - fade + fade * part) / safe**power
+            change = (fade_slope * (part - 1.0) + fade * part_slope) / safe**power - power * smooth / safe
+            whole, whole_change = self._switched(safe, l)
+            values.append(whole - smooth)
+            slopes.append(whole_change - change)
         return np.stack(values, axis=1)[:, None], np.stack(slopes, axis=1)[:, None]
+
+
+def smooth_rows(mesh, state, system, strengths, l, weights):
+    """Derivatives of many linear forms of a mesh's field of one l: over wave vectors where the system is fully periodic.
+
+    Elsewhere one reverse pass of the mesh serves one form. Arguments and results as in `EwaldSum.rows`.
+    """
+    block = np.arange(l * l, (l + 1) ** 2)
+    if system.pbc.all():
+        ewald = EwaldSum(mesh.exponent, mesh.max_angular, mesh.width, EWALD_TOLERANCE)
+        return ewald.rows(system, strengths, weights, block)
+    n_rows, n_atoms, _ = weights.shape
+    n_channels = strengths.shape[1]
+    gradient, virial = np.empty((n_channels, n_rows, n_atoms, 3)), np.empty((n_channels, n_rows, 3, 3))
+    for a in range(n_channels):
+        for r in range(n_rows):
+            d_phi = np.zeros((n_atoms, n_channels, (mesh.max_angular + 1) ** 2))
+            d_phi[:, a, block] = weights[r]
+            gradient[a, r], virial[a, r], _ = mesh.pull_back(state, d_phi, 1)
+    return gradient, virial

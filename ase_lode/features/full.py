@@ -10,8 +10,8 @@ from scipy.special import gamma, gammainc
 
 from ase_lode.errors import StructureError
 from ase_lode.features.density import Y00
-from ase_lode.features.expansion import NeighborExpansion
-from ase_lode.features.exterior import DIRECT_BELOW, FADE
+from ase_lode.features.expansion import NeighborExpansion, pair_rows
+from ase_lode.features.exterior import DIRECT_BELOW, FADE, smooth_rows
 from ase_lode.features.sources import Sources
 from ase_lode.field import FullReciprocal, ParticleMesh, PowerLaw, choose
 from ase_lode.neighbors import NeighborList
@@ -70,6 +70,11 @@ class FullField:
         engine, state, species, sources = state
         d_values = d_values.reshape(*d_values.shape[:2], -1, self.n_radial)
         engine.pull_back(system, species, sources, state, d_values, gradient, virial, n_threads)
+
+    def rows(self, system, state, l, n, weights):
+        """Derivatives of many linear forms Σ_i Σ_m weights[r, i, m] V_i,anlm of one n and l: see `ExteriorField.rows`."""
+        engine, state, species, sources = state
+        return engine.rows(system, species, sources, state, l, n, weights)
 
     def _engine(self, system):
         if not system.pbc.any() and (self._mesh is None or len(system) <= DIRECT_BELOW):
@@ -133,6 +138,14 @@ class _NearSum:
         self._expansion.pull_back(pairs, species, near.reshape(len(near), len(near[0]), -1), pair_gradient, n_threads)
         pairs.add_gradient(pair_gradient, gradient, virial)
 
+    def rows(self, pairs, species, sources, l, n, weights):
+        derivative = self._expansion.jacobian(pairs)[:, :, l * l : (l + 1) ** 2, n]
+        gradient, virial = 0.0, 0.0
+        for element, mix in enumerate(sources.mix):
+            near, strain = pair_rows(pairs, derivative, weights, species[pairs.j] == element)
+            gradient, virial = gradient + np.multiply.outer(mix, near), virial + np.multiply.outer(mix, strain)
+        return gradient, virial
+
 
 class _PairSum:
     """All pairs of an isolated system."""
@@ -155,6 +168,10 @@ class _PairSum:
     def pull_back(self, system, species, sources, state, d_values, gradient, virial, n_threads):
         near, pairs = state
         near.pull_back(pairs, species, sources, d_values, gradient, virial, n_threads)
+
+    def rows(self, system, species, sources, state, l, n, weights):
+        near, pairs = state
+        return near.rows(pairs, species, sources, l, n, weights)
 
 
 class _MeshSum:
@@ -204,6 +221,16 @@ class _MeshSum:
         self._near.pull_back(pairs, species, sources, d_values, gradient, virial, n_threads)
         virial += np.eye(3) * np.einsum("ian,a,n->", d_values[:, 0], sources.total, self._mean(system))
 
+    def rows(self, system, species, sources, state, l, n, weights):
+        mesh_state, pairs = state
+        gradient, virial = smooth_rows(self.mesh, mesh_state, system, sources.strengths, l,
+                                       weights * self._moments[l, n])
+        if l == 0:
+            mean = self._mean(system)[n] * np.multiply.outer(sources.total, weights.sum(axis=(1, 2)))
+            virial += mean[:, :, None, None] * np.eye(3)
+        near, strain = self._near.rows(pairs, species, sources, l, n, weights)
+        return gradient + near, virial + strain
+
     def _mean(self, system):
         """What k = 0 leaves out at l = 0 per unit of strength, shape (n,); inverse in the volume."""
         if not system.pbc.all():
@@ -245,3 +272,7 @@ class _WaveSum:
         d_positions, d_strain, _ = self._sum.pull_back(state, d_values, n_threads)
         gradient += d_positions
         virial += d_strain
+
+    def rows(self, system, species, sources, state, l, n, weights):
+        n_orders = (self._sum.max_angular + 1) ** 2
+        return self._sum.rows(system, sources.strengths, weights, n * n_orders + np.arange(l * l, (l + 1) ** 2))

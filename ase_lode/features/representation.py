@@ -203,36 +203,36 @@ class Representation:
         gradient = np.zeros((n_atoms, 3, n_species * self.n_features))
         virial = np.zeros((3, 3, n_species * self.n_features))
         self._density_rows(environments, gradient, virial)
-        self._field_rows(environments, gradient, virial, n_threads)
+        self._field_rows(environments, gradient, virial)
         voigt = np.stack([virial[0, 0], virial[1, 1], virial[2, 2], *(0.5 * (virial[a, b] + virial[b, a])
                                                                      for a, b in ((1, 2), (0, 2), (0, 1)))])
         return Rows(energy.ravel(), gradient.reshape(3 * n_atoms, -1), voigt if stress else None)
 
     def _density_rows(self, environments, gradient, virial):
         layout, pairs = self.layout, environments.pairs
-        derivative = self.density.jacobian(pairs, self.density.n_radial)
+        derivative = self.density.jacobian(pairs)
         index = layout.index[: layout.scales[0].max_angular + 1]
         product_rows(0, len(pairs.j), pairs.i, pairs.j, pairs.vectors, layout.constant + 1,
                      environments.coefficients, environments.species, environments.species, self.density.lanes,
                      self.density.n_radial, index, layout.factor, self.n_features, derivative, gradient, virial)
 
-    def _field_rows(self, environments, gradient, virial, n_threads):
-        """One reverse pass of the field for every product with it and every centre element."""
+    def _field_rows(self, environments, gradient, virial):
+        """Products with a field, through the field: for each l, centre element and field all of them at once."""
         layout = self.layout
         for scale, expansion, state in zip(layout.scales[1:], self.fields, environments.fields):
-            shape = (len(environments.system), (scale.max_angular + 1) ** 2, len(scale.channels))
-            for channel, q in enumerate(scale.channels):
-                for f in np.flatnonzero((layout.q == q) | (layout.r == q)):
-                    l = layout.l[f]
-                    block = slice(l * l, (l + 1) ** 2)
-                    other = layout.r[f] if layout.q[f] == q else layout.q[f]
-                    factor = layout.factor[f] * (2.0 if other == q else 1.0)
-                    for s in np.unique(environments.species):
-                        centres = environments.species == s
-                        d_values = np.zeros(shape)
-                        d_values[centres, block, channel] = factor * environments.coefficients[centres, block, other]
-                        column = s * self.n_features + f
-                        part, strain = np.zeros(gradient.shape[:2]), np.zeros((3, 3))
-                        expansion.pull_back(environments.system, state, d_values, part, strain, n_threads)
-                        gradient[:, :, column] += part
-                        virial[:, :, column] += strain
+            n_radial = expansion.n_radial
+            for l in range(scale.max_angular + 1):
+                block = slice(l * l, (l + 1) ** 2)
+                for s in np.unique(environments.species):
+                    centres = (environments.species == s)[:, None, None]
+                    # weights[r, i, m]: dE/dV for the product with channel r, wherever V stands in it
+                    weights = np.where(centres, environments.coefficients[:, block], 0.0).transpose(2, 0, 1)
+                    for n in range(n_radial):
+                        parts = expansion.rows(environments.system, state, l, n, np.ascontiguousarray(weights))
+                        for channel, q in enumerate(scale.channels[n::n_radial]):
+                            f = layout.index[l, q]
+                            r = np.flatnonzero(f >= 0)
+                            scaled = layout.factor[f[r]] * np.where(r == q, 2.0, 1.0)
+                            column = s * self.n_features + f[r]
+                            gradient[:, :, column] += (parts[0][channel, r] * scaled[:, None, None]).transpose(1, 2, 0)
+                            virial[:, :, column] += (parts[1][channel, r] * scaled[:, None, None]).transpose(1, 2, 0)
