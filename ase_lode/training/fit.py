@@ -10,10 +10,12 @@ from ase_lode.training.normal import NormalEquations
 from ase_lode.training.orthogonal import Orthogonal
 from ase_lode.training.rows import KINDS, Stack
 
-#: Strengths to choose from, relative to the mean square of a column: below 1e-12 normal equations drown in rounding.
-NORMAL_STRENGTHS = tuple(10.0**e for e in range(-12, 0))
-START_STRENGTH = 1e-6
+#: Strengths to choose from, relative to the mean square of a column: below 1e-10 normal equations drown in rounding.
+NORMAL_STRENGTHS = tuple(10.0**e for e in range(-10, 0))
+START_STRENGTH = 1e-8
 ORTHOGONAL_STRENGTHS = tuple(10.0**e for e in range(-16, 1))
+#: A decade weaker must lower the errors by this share, see `score`.
+DECADE_PRICE = 0.005
 #: One structure alone is fitted to rounding.
 EXACT_STRENGTH = 1e-20
 #: Singular values are taken when the rows fit into this many bytes and one side is no longer than this.
@@ -70,9 +72,15 @@ class Fit:
     curve: list = field(default_factory=list)
 
 
-def score(errors, weights):
-    """What regularisation minimises: the weighted mean of log errors, so that each label counts by its own size."""
-    return sum(weights[kind] * math.log(max(value, 1e-300)) for kind, value in errors.items())
+def score(errors, weights, strength):
+    """What the choice of the strength minimises.
+
+    The weighted mean of log errors, so that each label counts by its own size, and a small price for every decade of
+    weakness: where errors hardly change, smaller weights mean less rounding and tamer extrapolation.
+    """
+    used = {kind: weights[kind] for kind in errors if weights[kind] > 0}
+    mean = sum(weight * math.log(max(errors[kind], 1e-300)) for kind, weight in used.items()) / sum(used.values())
+    return mean - DECADE_PRICE * math.log10(strength)
 
 
 def penalties(mean_squares, groups):
@@ -221,7 +229,7 @@ class Fitter:
         elif count == 1:
             strength = float(EXACT_STRENGTH * problem.values[0] ** 2)
         else:
-            strength = min(ORTHOGONAL_STRENGTHS, key=lambda strength: score(errors(strength), self.label_weights))
+            strength = min(ORTHOGONAL_STRENGTHS, key=lambda s: score(errors(s), self.label_weights, s))
         return _Solution(problem, penalty, strength, problem.solve(strength), errors(strength))
 
     # --- many rows: normal equations -----------------------------------------------------------------------------
@@ -238,15 +246,17 @@ class Fitter:
         for count in _stages(len(structures)):
             next(blocks)
             penalty = self._penalty(equations.diagonal)
-            if self.regularisation is None and (count == len(structures) or not curve):
-                strength = self._strength_in_blocks(equations, penalty, back, strength)
-            weights = equations.solve(strength, penalty)
+            search = self.regularisation is None and (count == len(structures) or not curve)
+            strength, weights = self._chosen(equations, penalty, back, [strength] if not search else NORMAL_STRENGTHS,
+                                             strength)
             curve.append({"structures": count, **back.rmse(back.residuals(weights))})
         next(blocks, None)
         equations.solve(strength, self._features_only(penalty))
         draws = equations.deviations(self._noise())
         draws, factor = _calibrated(draws, back.residuals(weights), _spread(back.rows, draws), back.kinds)
-        near = self._without_fields(equations, back, strength) if self._has_near_and_far() else None
+        near = None
+        if self._has_near_and_far():
+            near = equations.solve(strength, self._penalty(equations.diagonal, near_only=True))
         errors = back.rmse(back.residuals(weights))
         if internal:
             equations.add(back.rows, back.targets)
@@ -255,18 +265,16 @@ class Fitter:
         return Fit(weights, strength, draws, factor, near, chosen_on, errors,
                    None if near is None else back.rmse(back.residuals(near)), curve)
 
-    def _strength_in_blocks(self, equations, penalty, back, start):
+    def _chosen(self, equations, penalty, back, strengths, start):
+        """The best of some strengths, and its weights."""
+        solutions = {}
+
         def value(strength):
-            weights = equations.solve(strength, penalty)
-            return score(back.rmse(back.residuals(weights)), self.label_weights)
+            solutions[strength] = equations.solve(strength, penalty)
+            return score(back.rmse(back.residuals(solutions[strength])), self.label_weights, strength)
 
-        return lowest(value, NORMAL_STRENGTHS, start)
-
-    def _without_fields(self, equations, back, strength):
-        penalty = self._penalty(equations.diagonal, near_only=True)
-        if self.regularisation is None:
-            strength = self._strength_in_blocks(equations, penalty, back, strength)
-        return equations.solve(strength, penalty)
+        best = lowest(value, strengths, start)
+        return best, solutions[best]
 
     def _held(self, held):
         """Rows of as many held-back structures, evenly chosen, as memory is set aside for."""
@@ -280,18 +288,17 @@ class Fitter:
         largest = max(self.maker.count(s) for s in structures)
         rows = np.empty((max(largest, int(BLOCK_BYTES / (8 * n_columns))), n_columns))
         targets = np.empty(len(rows))
-        used, stages = 0, set(_stages(len(structures)))
+        waiting, used, stages = [], 0, set(_stages(len(structures)))
         items = self.progress.track(structures, "rows and equations") if self.progress else structures
         for index, structure in enumerate(items, start=1):
-            count = self.maker.count(structure)
-            if used + count > len(rows):
+            waiting.append(structure)
+            used += self.maker.count(structure)
+            full = index == len(structures) or used + self.maker.count(structures[index]) > len(rows)
+            if full or index in stages:
+                self.maker.fill(waiting, rows[:used], targets[:used])
                 equations.add(rows[:used], targets[:used])
-                used = 0
-            self.maker.fill(structure, rows[used:used + count], targets[used:used + count])
-            used += count
+                waiting, used = [], 0
             if index in stages:
-                equations.add(rows[:used], targets[:used])
-                used = 0
                 yield
 
 

@@ -1,5 +1,7 @@
 """Rows of the least-squares problem: the features of labelled structures, weighted so that all labels count alike."""
 
+import copy
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +11,8 @@ from ase_lode.models.baseline import compositions
 #: What a row is about, as an index.
 KINDS = ("energy", "forces", "stress")
 
+#: Structures between two signs of progress.
+BATCH = 8
 #: Energies that the baseline explains to this share of their size are explained to rounding.
 ROUNDING = 1e-12
 
@@ -121,15 +125,15 @@ class RowMaker:
     scales : Scales
         Divisors of the residuals.
     n_threads : int
-        Threads of the representation.
+        Structures computed side by side, each thread with a copy of the representation.
     """
 
     def __init__(self, representation, elements, baseline, scales, n_threads=1):
         self.representation = representation
+        self._copies = [representation] + [copy.deepcopy(representation) for _ in range(n_threads - 1)]
         self.elements = elements
         self.baseline = baseline
         self.scales = scales
-        self.n_threads = n_threads
         self.n_features = len(elements) * representation.n_features
         self.n_columns = self.n_features + len(elements)
 
@@ -149,11 +153,26 @@ class RowMaker:
         sizes = (1, 3 * len(structure), 6)
         return np.repeat(np.arange(3), [size * use for size, use in zip(sizes, self._uses(structure))])
 
-    def fill(self, structure, rows, targets):
-        """Write a structure's rows, shape (count, n_columns), and targets; returns the kind of every row."""
+    def first(self, structures):
+        """Where the rows of each structure begin, and the last end, shape (structures + 1,)."""
+        return np.concatenate(([0], np.cumsum([self.count(s) for s in structures]))).astype(int)
+
+    def fill(self, structures, rows, targets):
+        """Write the rows of some structures, shape (rows, n_columns), and their targets."""
+        first = self.first(structures)
+
+        def work(part):
+            for index in range(part, len(structures), len(self._copies)):
+                block = slice(first[index], first[index + 1])
+                self._fill_one(self._copies[part], structures[index], rows[block], targets[block])
+
+        with ThreadPoolExecutor(len(self._copies)) as pool:
+            list(pool.map(work, range(len(self._copies))))
+
+    def _fill_one(self, representation, structure, rows, targets):
         energy, forces, stress = self._uses(structure)
         system, n = structure.system, len(structure)
-        made = self.representation.rows(system, forces=forces, stress=stress, n_threads=self.n_threads)
+        made = representation.rows(system, forces=forces, stress=stress)
         at = 0
         if energy:
             counts = compositions([system], self.elements)[0]
@@ -173,7 +192,6 @@ class RowMaker:
             np.multiply(made.virial, 1 / (self.scales.stress * system.measure), out=rows[block, :self.n_features])
             rows[block, self.n_features:] = 0
             targets[block] = structure.stress / self.scales.stress
-        return self._kinds(structure)
 
     def stack(self, structures, progress=None, label="rows"):
         """Rows of several structures in memory.
@@ -182,11 +200,11 @@ class RowMaker:
         -------
         Stack
         """
-        first = np.concatenate(([0], np.cumsum([self.count(s) for s in structures]))).astype(int)
+        first = self.first(structures)
         rows, targets = np.empty((first[-1], self.n_columns)), np.empty(first[-1])
-        kinds = np.empty(first[-1], dtype=int)
-        for index, structure in enumerate(progress.track(structures, label) if progress else structures):
-            part = slice(first[index], first[index + 1])
-            kinds[part] = self.fill(structure, rows[part], targets[part])
-        units = np.concatenate([self.units(s) for s in structures])
+        batches = [range(k, min(k + BATCH, len(structures))) for k in range(0, len(structures), BATCH)]
+        for batch in progress.track(batches, label) if progress else batches:
+            block = slice(first[batch.start], first[batch.stop])
+            self.fill(structures[batch.start:batch.stop], rows[block], targets[block])
+        kinds, units = (np.concatenate([of(s) for s in structures]) for of in (self._kinds, self.units))
         return Stack(rows, targets, kinds, units, first)
