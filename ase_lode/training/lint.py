@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -170,14 +171,14 @@ def _periodicity(frames, found):
         patterns[name] = patterns.get(name, 0) + 1
     found.facts["periodicity"] = patterns
     if len(patterns) > 1:
-        found.warnings.append("periodicities are mixed; long-range fields treat each as what it says, so check the pbc")
+        found.warnings.append("periodicities are mixed; fields treat each structure as its pbc say, so check them")
     zero = sum(frame.zero_cell for frame in frames)
     if zero:
         found.warnings.append(f"{zero} structures are periodic with a zero cell; they are taken as isolated molecules")
     boxed = sum(bool(f.system.pbc.all()) and _in_a_box(f.system) for f in frames)
     if boxed:
-        found.warnings.append(f"{boxed} periodic structures fill less than half of their cell in every direction; if they "
-                              "are isolated molecules, store them with pbc F F F")
+        found.warnings.append(f"{boxed} periodic structures fill less than half of their cell in every direction; if "
+                              "they are isolated molecules, store them with pbc F F F")
 
 
 def _in_a_box(system):
@@ -218,8 +219,8 @@ def _outliers(name, residual, floor, found):
     far = np.flatnonzero(abs(residual - centre) > limit)
     found.facts[f"outlying {name}"] = len(far)
     if len(far):
-        found.warnings.append(f"{len(far)} {name} lie far from the rest (first: structures {far[:5].tolist()}); look at "
-                              "them before fitting")
+        found.warnings.append(f"{len(far)} {name} lie far from the rest (first: structures {far[:5].tolist()}); look "
+                              "at them before fitting")
 
 
 def _forces(frames, key, found):
@@ -248,9 +249,9 @@ def _forces(frames, key, found):
 
 
 def _units(frames, energy_key, forces_key, found):
-    """Compare energy differences of consecutive frames with the work of the forces: their ratio is that of the units."""
+    """Compare energy differences of consecutive frames with the work of the forces: their ratio tells the units."""
     ratios = []
-    for old, new in zip(frames, frames[1:]):
+    for old, new in pairwise(frames):
         n = len(new.system)
         if len(old.system) != n or (old.system.numbers != new.system.numbers).any():
             continue

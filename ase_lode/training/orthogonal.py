@@ -1,5 +1,7 @@
 """Ridge fit by singular values, exact to rounding however few the rows: for problems that fit into memory."""
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -57,7 +59,7 @@ class Orthogonal:
         if beyond:
             residual += self.left @ self._projected - self._targets
         errors, variance = np.empty_like(residual), np.empty_like(residual)
-        for start, stop in zip(first, first[1:]):
+        for start, stop in pairwise(first):
             left = self.left[start:stop]
             complement = (left * rest) @ left.T
             if beyond:

@@ -11,7 +11,7 @@ from ase_lode.models.baseline import compositions
 #: What a row is about, as an index.
 KINDS = ("energy", "forces", "stress")
 
-#: Structures between two signs of progress.
+#: Structures handed to the threads at once.
 BATCH = 8
 #: Energies that the baseline explains to this share of their size are explained to rounding.
 ROUNDING = 1e-12
@@ -202,9 +202,10 @@ class RowMaker:
         """
         first = self.first(structures)
         rows, targets = np.empty((first[-1], self.n_columns)), np.empty(first[-1])
-        batches = [range(k, min(k + BATCH, len(structures))) for k in range(0, len(structures), BATCH)]
-        for batch in progress.track(batches, label) if progress else batches:
-            block = slice(first[batch.start], first[batch.stop])
-            self.fill(structures[batch.start:batch.stop], rows[block], targets[block])
+        for stop, _ in enumerate(progress.track(structures, label) if progress else structures, start=1):
+            if stop % BATCH == 0 or stop == len(structures):
+                start = (stop - 1) // BATCH * BATCH
+                block = slice(first[start], first[stop])
+                self.fill(structures[start:stop], rows[block], targets[block])
         kinds, units = (np.concatenate([of(s) for s in structures]) for of in (self._kinds, self.units))
         return Stack(rows, targets, kinds, units, first)

@@ -161,8 +161,8 @@ def read_data(config, folder, data_folder, progress):
 
 def _needed(source, weights):
     """The same files without the labels that have no weight."""
-    unused = [label for kind, labels in (("energy", ["energy"]), ("forces", ["forces"]), ("stress", ["stress", "virial"]))
-              for label in labels if getattr(weights, kind) == 0]
+    labels = {"energy": ["energy"], "forces": ["forces"], "stress": ["stress", "virial"]}
+    unused = [label for kind in KINDS if getattr(weights, kind) == 0 for label in labels[kind]]
     return source.model_copy(update=dict.fromkeys(unused))
 
 

@@ -24,7 +24,7 @@ def test_recovers_energies_of_the_elements():
 
 def test_undetermined_compositions_need_permission():
     counts = np.array([[4.0, 1, 1], [8, 2, 2], [16, 3, 3]])
-    with pytest.raises(DataError, match="only 2 of the 3 .*allow_rank_deficient"):
+    with pytest.raises(DataError, match=r"only 2 of the 3 .*allow_rank_deficient"):
         fit_reference_energies(counts, np.arange(3.0), ["Pt", "C", "O"])
     fitted = fit_reference_energies(counts, counts @ [-5.0, -7, -9], ["Pt", "C", "O"], allow_rank_deficient=True)
     assert counts @ fitted == pytest.approx(counts @ [-5.0, -7, -9])

@@ -42,7 +42,8 @@ class PairGaussians:
         virial = virial.reshape(3, 3, -1)
         voigt = np.stack([(virial[a, b] + virial[b, a]) / 2
                           for a, b in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))])
-        return SimpleNamespace(energy=energy.ravel(), gradient=gradient.reshape(3 * len(system), -1) if forces else None,
+        gradient = gradient.reshape(3 * len(system), -1)
+        return SimpleNamespace(energy=energy.ravel(), gradient=gradient if forces else None,
                                virial=voigt if stress else None)
 
 

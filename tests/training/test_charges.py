@@ -31,7 +31,7 @@ def test_recovers_charges(make_systems, label):
 
 
 def test_nothing_to_fit_to(make_systems):
-    with pytest.raises(ConfigError, match="sources: charges.*sources: elements"):
+    with pytest.raises(ConfigError, match=r"sources: charges.*sources: elements"):
         fit_charges([Structure(make_systems(1)[0])], ["H", "O"])
     periodic = Structure(make_systems(1, periodic=True)[0], dipole=np.ones(3))
     with pytest.raises(DataError, match="multivalued"):

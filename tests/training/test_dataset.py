@@ -118,7 +118,7 @@ def test_labels_that_make_no_sense_are_refused(tmp_path, key, message):
 def test_damaged_files_give_one_clear_error(tmp_path, content):
     path = tmp_path / "a.xyz"
     path.write_text(content)
-    with pytest.raises(DataError, match="a.xyz"):
+    with pytest.raises(DataError, match=r"a\.xyz"):
         list(read_atoms(path))
 
 
@@ -139,7 +139,7 @@ def test_files_are_found_beside_the_config_and_in_the_data_folder(tmp_path, monk
     (other / "train.xyz").write_text("x")
     with pytest.raises(DataError, match="Several folders"):
         find_file("train.xyz", store.parent)
-    with pytest.raises(DataError, match="not found.*ASE_LODE_DATA"):
+    with pytest.raises(DataError, match=r"not found.*ASE_LODE_DATA"):
         find_file("absent.xyz", tmp_path)
 
 
@@ -169,7 +169,7 @@ def test_groups_and_blocks_stay_together():
 def test_group_key_must_exist(tmp_path):
     path = tmp_path / "a.xyz"
     ase.io.write(path, water(), format="extxyz")
-    with pytest.raises(DataError, match="group_by.*'phase'"):
+    with pytest.raises(DataError, match=r"group_by.*'phase'"):
         read_structures(FileConfig(file=str(path)), PLAIN, group_by="phase")
 
 

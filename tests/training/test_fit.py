@@ -1,5 +1,7 @@
 """Fits recover what generated the data, agree between their two solvers, and know how wrong they are."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from ase_lode.training.orthogonal import Orthogonal
 from ase_lode.training.rows import RowMaker, Scales
 
 ELEMENTS = ("H", "O")
+SCALES = Scales(1.0, 1.0, 0.01)
 WEIGHTS = {"energy": 1.0, "forces": 1.0, "stress": 0.1}
 
 
@@ -41,7 +44,7 @@ def labelled(systems, representation, seed=2, noise=0.0):
     return result
 
 
-def fitter(representation, scales=Scales(1.0, 1.0, 0.01), **settings):
+def fitter(representation, scales=SCALES, **settings):
     baseline = Baseline(ELEMENTS, np.array([-13.0, -430.0]))
     return Fitter(RowMaker(representation, ELEMENTS, baseline, scales), WEIGHTS, **settings)
 
@@ -90,7 +93,7 @@ def test_leave_one_out_equals_fitting_without(problem, count):
     rows, targets, penalty = problem[0][:count], problem[1][:count], problem[2]
     first = np.arange(0, count + 1, 4)
     errors, sigma = Orthogonal(rows, targets, penalty).leave_out(1e-2, first)
-    for start, stop in zip(first, first[1:]):
+    for start, stop in pairwise(first):
         others = np.r_[0:start, stop:count]
         weights = exact(rows[others], targets[others], 1e-2, penalty)
         covariance = np.linalg.inv(rows[others].T @ rows[others] + 1e-2 * np.diag(penalty))
@@ -143,7 +146,8 @@ def test_uncertainty_covers_the_errors(make_systems, pair_gaussians, in_memory, 
     result = made.fit(data[:20], data[20:40])
     stack = made.maker.stack(data[40:])
     errors = abs(stack.residuals(result.weights))
-    within = np.sqrt(np.mean((stack.rows @ result.draws.T) ** 2, axis=1)) * np.where(stack.kinds, 1, result.energy_factor)
+    within = np.sqrt(np.mean((stack.rows @ result.draws.T) ** 2, axis=1))
+    within[stack.kinds == 0] *= result.energy_factor
     assert 0.55 < np.mean((errors <= within)[stack.kinds == 1]) < 0.8
     assert 0.4 < np.mean((errors <= within)[stack.kinds == 0]) < 0.92
 

@@ -48,7 +48,7 @@ def test_clean_data_have_no_warnings(tmp_path):
     (lambda: frames(4) + frames(4), "4 structures repeat"),
     (lambda: frames(4, constraint=True), "zeroed by constraints"),
     (lambda: frames(4) + frames(4, scale_energy=1000.0, seed=1), "different levels of theory"),
-    (lambda: frames(2) + [molecule("H2O")], "periodicities are mixed"),
+    (lambda: [*frames(2), molecule("H2O")], "periodicities are mixed"),
     (lambda: [molecule("H2O", vacuum=20, pbc=True)], "pbc F F F"),
     (lambda: [molecule("H2O")], "only 1 of 2"),
     (lambda: [molecule("H2O", pbc=True)], "zero cell"),

@@ -8,8 +8,8 @@ import yaml
 
 from ase_lode.hypers import TrainConfig, read_config
 from ase_lode.training.dataset import find_file
-from ase_lode.training.train import read_data, read_training
 from ase_lode.training.progress import Progress
+from ase_lode.training.train import read_data, read_training
 
 RECIPES = sorted((Path(__file__).parents[1] / "benchmarks" / "recipes").glob("*.yaml"))
 
