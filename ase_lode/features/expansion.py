@@ -1,5 +1,6 @@
 """Sums over neighbours of a radial function times a spherical harmonic, for the density and for near fields."""
 
+from dataclasses import dataclass
 from math import factorial
 
 import numpy as np
@@ -60,28 +61,55 @@ def pair_jacobian(pairs, values, slopes, l_max):
     return derivative
 
 
-def pair_rows(pairs, derivative, weights, chosen):
-    """Derivatives of many linear forms Σ_i Σ_f weights[r, i, f] Σ_j c_ij,f through pairs; for training.
+@dataclass(frozen=True)
+class Form:
+    """Many linear forms Σ_i Σ_m weights[r, i, m] V_i,lm of one l: the products of a field with other channels.
+
+    Attributes
+    ----------
+    centres : array of int, shape (centres,)
+        The atoms i.
+    l : int
+    weights : array, shape (rows, centres, 2l + 1)
+    """
+
+    centres: np.ndarray
+    l: int
+    weights: np.ndarray
+
+    @property
+    def block(self):
+        """Flat indices lm of this l."""
+        return np.arange(self.l**2, (self.l + 1) ** 2)
+
+
+def pair_rows(pairs, derivative, form, strengths):
+    """Derivatives of the forms of a field that is a sum over pairs, Σ_j q_ja c_ij,lm; for training.
 
     Parameters
     ----------
     pairs : PairList
-    derivative : array, shape (pairs, 3, f)
-        dc_ij,f/d(r_j - r_i).
-    weights : array, shape (rows, atoms, f)
-    chosen : array of bool, shape (pairs,)
-        The pairs that count.
+    derivative : array, shape (pairs, 3, 2l + 1)
+        dc_ij,lm/d(r_j - r_i).
+    form : Form
+    strengths : array, shape (atoms, channels)
 
     Returns
     -------
-    gradient : array, shape (rows, atoms, 3)
-    virial : array, shape (rows, 3, 3)
+    gradient : array, shape (channels, rows, atoms, 3)
+    virial : array, shape (channels, rows, 3, 3)
     """
-    n_rows, n_atoms, _ = weights.shape
+    n_atoms, n_channels = strengths.shape
+    place = np.full(n_atoms, -1)
+    place[form.centres] = np.arange(len(form.centres))
+    chosen = np.flatnonzero(place[pairs.i] >= 0)
     i, j, vectors = pairs.i[chosen], pairs.j[chosen], pairs.vectors[chosen]
-    change = np.einsum("rpf,pcf->prc", weights[:, i], derivative[chosen], optimize=True)
-    count = np.arange(len(i))
-    scatter = coo_array((np.ones(len(i)), (j, count)), (n_atoms, len(i))).tocsr() \
-        - coo_array((np.ones(len(i)), (i, count)), (n_atoms, len(i))).tocsr()
-    gradient = (scatter @ change.reshape(len(i), -1)).reshape(n_atoms, n_rows, 3).transpose(1, 0, 2)
-    return gradient, np.einsum("pb,prc->rbc", vectors, change, optimize=True)
+    change = np.einsum("rpm,pcm->prc", form.weights[:, place[i]], derivative[chosen], optimize=True)
+    n_rows, count = len(form.weights), np.arange(len(chosen))
+    gradient, virial = np.empty((n_channels, n_rows, n_atoms, 3)), np.empty((n_channels, n_rows, 3, 3))
+    for a, strength in enumerate(strengths[j].T):
+        scatter = coo_array((np.concatenate([strength, -strength]), (np.concatenate([j, i]), np.tile(count, 2))),
+                            (n_atoms, len(chosen))).tocsr()
+        gradient[a] = (scatter @ change.reshape(len(chosen), -1)).reshape(n_atoms, n_rows, 3).transpose(1, 0, 2)
+        virial[a] = np.einsum("pb,prc->rbc", strength[:, None] * vectors, change, optimize=True)
+    return gradient, virial

@@ -11,7 +11,7 @@ from scipy.special import gamma, gammainc
 from ase_lode.features.density import Y00
 from ase_lode.features.expansion import NeighborExpansion, pair_jacobian, pair_rows
 from ase_lode.features.sources import Sources
-from ase_lode.field import DirectExterior, EwaldSum, ParticleMesh, background, choose
+from ase_lode.field import DirectExterior, EwaldSum, ParticleMesh, background, choose, reach
 from ase_lode.neighbors import NeighborList
 from ase_lode.radial import RadialTable, shifted_cosine, shifted_cosine_slope
 
@@ -19,8 +19,10 @@ from ase_lode.radial import RadialTable, shifted_cosine, shifted_cosine_slope
 DIRECT_BELOW = 1000
 #: Share of the near range over which the remainder is brought to exactly zero, so that energies stay continuous.
 FADE = 0.1
-#: Neglected waves of the rows of training, well below the mesh's default tolerance.
-EWALD_TOLERANCE = 1e-8
+#: Rows of training neglect this much, well below the mesh's default tolerance, at this width of the split in Å, where
+#: wave vectors and pairs of a hundred atoms cost about the same.
+ROWS_TOLERANCE = 1e-7
+ROWS_WIDTH = 1.5
 
 
 class ExteriorField:
@@ -45,8 +47,7 @@ class ExteriorField:
     def __init__(self, config, elements, tolerance):
         self.config = config
         self.elements = elements
-        reach, _, _ = choose(tolerance, config.exponent, config.max_angular)
-        self._width = config.cutoff / reach
+        self._width = config.cutoff / choose(tolerance, config.exponent, config.max_angular)[0]
         self.cutoff = config.cutoff
         self.mesh = ParticleMesh(config.exponent, config.max_angular, self._width, tolerance)
         self._direct = DirectExterior(config.exponent, config.max_angular, config.cutoff, config.cutoff_width)
@@ -96,34 +97,45 @@ class ExteriorField:
         mean = Y00 * self._background(system) * (d_values[:, 0].sum(axis=0) @ sources.total)
         virial -= mean * np.eye(3)  # the background is inverse in the volume
 
-    def rows(self, system, state, l, n, weights):
-        """Derivatives of many linear forms Σ_i Σ_m weights[r, i, m] V_i,a,lm of one l, for training.
+    def rows(self, system, state, forms, need_virial):
+        """Derivatives of linear forms of V, for training.
+
+        A fully periodic system is split at a larger width than on the mesh, which suits sums over wave vectors.
+
+        Parameters
+        ----------
+        forms : list of Form
+        need_virial : bool
 
         Returns
         -------
-        gradient : array, shape (channels, rows, atoms, 3)
-        virial : array, shape (channels, rows, 3, 3)
+        list of (gradient, virial)
+            Shapes (channels, rows, atoms, 3) and (channels, rows, 3, 3).
         """
         mesh_state, pairs, species, sources = state
-        block = slice(l * l, (l + 1) ** 2)
-        if pairs is None:
-            reach = 1.0 + np.linalg.norm(np.ptp(system.positions, axis=0))
-            pairs = NeighborList(reach).pairs(system, reach)
-            parts = [self._switched(pairs.distances, order) for order, _ in self._orders]
-            values, slopes = (np.stack(part, axis=1)[:, :, None] for part in zip(*parts))
-            derivative = pair_jacobian(pairs, values, slopes, self.config.max_angular)[:, :, block, 0]
-            gradient, virial = 0.0, 0.0
+        strengths, exponent = sources.strengths, self.config.exponent
+        width = max(self._width, ROWS_WIDTH) if system.pbc.all() else self._width
+        if system.pbc.any():
+            results = smooth_rows(self.mesh, width, mesh_state, system, strengths, forms, need_virial)
+            distance = width * reach(ROWS_TOLERANCE, exponent, self.config.max_angular)
+            pairs = NeighborList(max(distance, self.cutoff)).pairs(system, max(distance, self.cutoff))
         else:
-            derivative = self._remainder.jacobian(pairs)[:, :, block, l]
-            gradient, virial = smooth_rows(self.mesh, mesh_state, system, sources.strengths, l, weights)
-            if l == 0:
-                mean = Y00 * self._background(system) * np.multiply.outer(sources.total, weights.sum(axis=(1, 2)))
-                virial -= mean[:, :, None, None] * np.eye(3)
-        for element, mix in enumerate(sources.mix):
-            near, strain = pair_rows(pairs, derivative, weights, species[pairs.j] == element)
-            gradient = gradient + np.multiply.outer(mix, near)
-            virial = virial + np.multiply.outer(mix, strain)
-        return gradient, virial
+            results = [(0.0, 0.0)] * len(forms)
+            pairs = all_pairs(system)
+        for number, form in enumerate(forms):
+            values, slopes = self._switched(pairs.distances, form.l)
+            if system.pbc.any():
+                smooth = _smooth(pairs.distances, form.l, exponent, width)
+                values, slopes = values - smooth[0], slopes - smooth[1]
+            near = pair_jacobian(pairs, values[:, None, None], slopes[:, None, None], form.l)[:, :, form.block, 0]
+            near = pair_rows(pairs, near, form, strengths)
+            gradient, virial = (part + more for part, more in zip(results[number], near))
+            if form.l == 0 and system.pbc.all():
+                mean = Y00 * background(exponent, width, self.cutoff) / system.measure
+                virial = virial - mean * np.multiply.outer(sources.total, form.weights.sum(axis=(1, 2)))[
+                    :, :, None, None] * np.eye(3)
+            results[number] = gradient, virial
+        return results
 
     def _near_array(self, system):
         """Zeros for the remainder: (atoms, lm, elements, lanes); lane l holds the radial function of that l."""
@@ -152,39 +164,52 @@ class ExteriorField:
 
         The fade g ends Q = 1 - P alone: f_c is the same here as in the direct sum.
         """
-        s = self._width
         fade = shifted_cosine(r, self.cutoff, FADE * self.cutoff)
         fade_slope = shifted_cosine_slope(r, self.cutoff, FADE * self.cutoff)
-        safe = np.maximum(r, 1e-10 * s)
-        x = safe**2 / (2 * s**2)
+        safe = np.maximum(r, 1e-10 * self._width)
         values, slopes = [], []
         for l, _ in self._orders:
-            power, order = self.config.exponent + l, self.config.exponent / 2 + l
-            part = gammainc(order, x)
-            part_slope = x ** (order - 1) * np.exp(-x) / gamma(order) * safe / s**2
-            smooth = (1.0 - fade + fade * part) / safe**power
-            change = (fade_slope * (part - 1.0) + fade * part_slope) / safe**power - power * smooth / safe
-            whole, whole_change = self._switched(safe, l)
-            values.append(whole - smooth)
-            slopes.append(whole_change - change)
+            power = self.config.exponent + l
+            whole, whole_slope = self._switched(safe, l)
+            smooth, smooth_slope = _smooth(safe, l, self.config.exponent, self._width)
+            point = safe**-power
+            values.append(whole - (1.0 - fade) * point - fade * smooth)
+            slopes.append(whole_slope + fade_slope * (point - smooth) + (1.0 - fade) * power * point / safe
+                          - fade * smooth_slope)
         return np.stack(values, axis=1)[:, None], np.stack(slopes, axis=1)[:, None]
 
 
-def smooth_rows(mesh, state, system, strengths, l, weights):
-    """Derivatives of many linear forms of a mesh's field of one l: over wave vectors where the system is fully periodic.
+def _smooth(r, l, exponent, width):
+    """P(p/2 + l, r²/2s²)/r^(p+l), the field of a smeared source, and its slope."""
+    power, order, x = exponent + l, exponent / 2 + l, r**2 / (2 * width**2)
+    value = gammainc(order, x) / r**power
+    return value, x ** (order - 1) * np.exp(-x) / gamma(order) * r ** (1 - power) / width**2 - power * value / r
 
-    Elsewhere one reverse pass of the mesh serves one form. Arguments and results as in `EwaldSum.rows`.
+
+def all_pairs(system):
+    """Every pair of an isolated system."""
+    extent = 1.0 + np.linalg.norm(np.ptp(system.positions, axis=0))
+    return NeighborList(extent).pairs(system, extent)
+
+
+def smooth_rows(mesh, width, state, system, strengths, forms, need_virial):
+    """Derivatives of linear forms of a smooth field: over wave vectors where the system is fully periodic.
+
+    Elsewhere one reverse pass of the mesh serves one form, and `width` must be the mesh's. Results as in
+    `EwaldSum.rows`.
     """
-    block = np.arange(l * l, (l + 1) ** 2)
     if system.pbc.all():
-        ewald = EwaldSum(mesh.exponent, mesh.max_angular, mesh.width, EWALD_TOLERANCE)
-        return ewald.rows(system, strengths, weights, block)
-    n_rows, n_atoms, _ = weights.shape
-    n_channels = strengths.shape[1]
-    gradient, virial = np.empty((n_channels, n_rows, n_atoms, 3)), np.empty((n_channels, n_rows, 3, 3))
-    for a in range(n_channels):
-        for r in range(n_rows):
-            d_phi = np.zeros((n_atoms, n_channels, (mesh.max_angular + 1) ** 2))
-            d_phi[:, a, block] = weights[r]
-            gradient[a, r], virial[a, r], _ = mesh.pull_back(state, d_phi, 1)
-    return gradient, virial
+        ewald = EwaldSum(mesh.exponent, mesh.max_angular, width, ROWS_TOLERANCE)
+        return ewald.rows(system, strengths, [(f.centres, f.block, f.weights) for f in forms], need_virial)
+    n_atoms, n_channels = strengths.shape
+    results = []
+    for form in forms:
+        n_rows = len(form.weights)
+        gradient, virial = np.empty((n_channels, n_rows, n_atoms, 3)), np.empty((n_channels, n_rows, 3, 3))
+        for a in range(n_channels):
+            for r in range(n_rows):
+                d_phi = np.zeros((n_atoms, n_channels, (mesh.max_angular + 1) ** 2))
+                d_phi[form.centres[:, None], a, form.block] = form.weights[r]
+                gradient[a, r], virial[a, r], _ = mesh.pull_back(state, d_phi, 1)
+        results.append((gradient, virial))
+    return results

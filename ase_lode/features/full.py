@@ -10,7 +10,7 @@ from scipy.special import gamma, gammainc
 
 from ase_lode.errors import StructureError
 from ase_lode.features.density import Y00
-from ase_lode.features.expansion import NeighborExpansion, pair_rows
+from ase_lode.features.expansion import Form, NeighborExpansion, pair_rows
 from ase_lode.features.exterior import DIRECT_BELOW, FADE, smooth_rows
 from ase_lode.features.sources import Sources
 from ase_lode.field import FullReciprocal, ParticleMesh, PowerLaw, choose
@@ -71,10 +71,15 @@ class FullField:
         d_values = d_values.reshape(*d_values.shape[:2], -1, self.n_radial)
         engine.pull_back(system, species, sources, state, d_values, gradient, virial, n_threads)
 
-    def rows(self, system, state, l, n, weights):
-        """Derivatives of many linear forms Σ_i Σ_m weights[r, i, m] V_i,anlm of one n and l: see `ExteriorField.rows`."""
+    def rows(self, system, state, forms, need_virial):
+        """Derivatives of linear forms of V, for training: see `ExteriorField.rows`; channels and radial functions flat."""
         engine, state, species, sources = state
-        return engine.rows(system, species, sources, state, l, n, weights)
+        by_radial = [engine.rows(system, sources, state, forms, n, need_virial) for n in range(self.n_radial)]
+        results = []
+        for parts in zip(*by_radial):
+            gradient, virial = (np.stack(part, axis=1) for part in zip(*parts))  # [a, n, r, ...]
+            results.append((gradient.reshape(-1, *gradient.shape[2:]), virial.reshape(-1, *virial.shape[2:])))
+        return results
 
     def _engine(self, system):
         if not system.pbc.any() and (self._mesh is None or len(system) <= DIRECT_BELOW):
@@ -138,13 +143,9 @@ class _NearSum:
         self._expansion.pull_back(pairs, species, near.reshape(len(near), len(near[0]), -1), pair_gradient, n_threads)
         pairs.add_gradient(pair_gradient, gradient, virial)
 
-    def rows(self, pairs, species, sources, l, n, weights):
-        derivative = self._expansion.jacobian(pairs)[:, :, l * l : (l + 1) ** 2, n]
-        gradient, virial = 0.0, 0.0
-        for element, mix in enumerate(sources.mix):
-            near, strain = pair_rows(pairs, derivative, weights, species[pairs.j] == element)
-            gradient, virial = gradient + np.multiply.outer(mix, near), virial + np.multiply.outer(mix, strain)
-        return gradient, virial
+    def rows(self, pairs, sources, forms, n):
+        derivative = self._expansion.jacobian(pairs)[..., n]
+        return [pair_rows(pairs, derivative[:, :, form.block], form, sources.strengths) for form in forms]
 
 
 class _PairSum:
@@ -169,9 +170,9 @@ class _PairSum:
         near, pairs = state
         near.pull_back(pairs, species, sources, d_values, gradient, virial, n_threads)
 
-    def rows(self, system, species, sources, state, l, n, weights):
+    def rows(self, system, sources, state, forms, n, need_virial):
         near, pairs = state
-        return near.rows(pairs, species, sources, l, n, weights)
+        return near.rows(pairs, sources, forms, n)
 
 
 class _MeshSum:
@@ -221,15 +222,18 @@ class _MeshSum:
         self._near.pull_back(pairs, species, sources, d_values, gradient, virial, n_threads)
         virial += np.eye(3) * np.einsum("ian,a,n->", d_values[:, 0], sources.total, self._mean(system))
 
-    def rows(self, system, species, sources, state, l, n, weights):
+    def rows(self, system, sources, state, forms, n, need_virial):
         mesh_state, pairs = state
-        gradient, virial = smooth_rows(self.mesh, mesh_state, system, sources.strengths, l,
-                                       weights * self._moments[l, n])
-        if l == 0:
-            mean = self._mean(system)[n] * np.multiply.outer(sources.total, weights.sum(axis=(1, 2)))
-            virial += mean[:, :, None, None] * np.eye(3)
-        near, strain = self._near.rows(pairs, species, sources, l, n, weights)
-        return gradient + near, virial + strain
+        scaled = [Form(form.centres, form.l, form.weights * self._moments[form.l, n]) for form in forms]
+        smooth = smooth_rows(self.mesh, self._width, mesh_state, system, sources.strengths, scaled, need_virial)
+        results = []
+        for form, far, near in zip(forms, smooth, self._near.rows(pairs, sources, forms, n)):
+            gradient, virial = far[0] + near[0], far[1] + near[1]
+            if form.l == 0:
+                mean = self._mean(system)[n] * np.multiply.outer(sources.total, form.weights.sum(axis=(1, 2)))
+                virial = virial + mean[:, :, None, None] * np.eye(3)
+            results.append((gradient, virial))
+        return results
 
     def _mean(self, system):
         """What k = 0 leaves out at l = 0 per unit of strength, shape (n,); inverse in the volume."""
@@ -273,6 +277,7 @@ class _WaveSum:
         gradient += d_positions
         virial += d_strain
 
-    def rows(self, system, species, sources, state, l, n, weights):
-        n_orders = (self._sum.max_angular + 1) ** 2
-        return self._sum.rows(system, sources.strengths, weights, n * n_orders + np.arange(l * l, (l + 1) ** 2))
+    def rows(self, system, sources, state, forms, n, need_virial):
+        first = n * (self._sum.max_angular + 1) ** 2
+        waves = [(form.centres, first + form.block, form.weights) for form in forms]
+        return self._sum.rows(system, sources.strengths, waves, need_virial)

@@ -7,6 +7,7 @@ import numpy as np
 from ase_lode._loops.quadratic import product_rows, products, quadratic_form
 from ase_lode.errors import ConfigError, StructureError
 from ase_lode.features.density import DensityExpansion
+from ase_lode.features.expansion import Form
 from ase_lode.features.exterior import ExteriorField
 from ase_lode.features.full import FullField
 from ase_lode.features.layout import Layout
@@ -203,7 +204,7 @@ class Representation:
         gradient = np.zeros((n_atoms, 3, n_species * self.n_features))
         virial = np.zeros((3, 3, n_species * self.n_features))
         self._density_rows(environments, gradient, virial)
-        self._field_rows(environments, gradient, virial)
+        self._field_rows(environments, gradient, virial, stress)
         voigt = np.stack([virial[0, 0], virial[1, 1], virial[2, 2], *(0.5 * (virial[a, b] + virial[b, a])
                                                                      for a, b in ((1, 2), (0, 2), (0, 1)))])
         return Rows(energy.ravel(), gradient.reshape(3 * n_atoms, -1), voigt if stress else None)
@@ -216,23 +217,25 @@ class Representation:
                      environments.coefficients, environments.species, environments.species, self.density.lanes,
                      self.density.n_radial, index, layout.factor, self.n_features, derivative, gradient, virial)
 
-    def _field_rows(self, environments, gradient, virial):
-        """Products with a field, through the field: for each l, centre element and field all of them at once."""
+    def _field_rows(self, environments, gradient, virial, need_virial):
+        """Products with a field, through the field: for each l and centre element all of them at once."""
         layout = self.layout
         for scale, expansion, state in zip(layout.scales[1:], self.fields, environments.fields):
-            n_radial = expansion.n_radial
+            forms, columns = [], []
             for l in range(scale.max_angular + 1):
-                block = slice(l * l, (l + 1) ** 2)
+                index = layout.index[l][scale.channels]  # [channel, other channel]
+                others = np.flatnonzero((index >= 0).any(axis=0))
                 for s in np.unique(environments.species):
-                    centres = (environments.species == s)[:, None, None]
-                    # weights[r, i, m]: dE/dV for the product with channel r, wherever V stands in it
-                    weights = np.where(centres, environments.coefficients[:, block], 0.0).transpose(2, 0, 1)
-                    for n in range(n_radial):
-                        parts = expansion.rows(environments.system, state, l, n, np.ascontiguousarray(weights))
-                        for channel, q in enumerate(scale.channels[n::n_radial]):
-                            f = layout.index[l, q]
-                            r = np.flatnonzero(f >= 0)
-                            scaled = layout.factor[f[r]] * np.where(r == q, 2.0, 1.0)
-                            column = s * self.n_features + f[r]
-                            gradient[:, :, column] += (parts[0][channel, r] * scaled[:, None, None]).transpose(1, 2, 0)
-                            virial[:, :, column] += (parts[1][channel, r] * scaled[:, None, None]).transpose(1, 2, 0)
+                    centres = np.flatnonzero(environments.species == s)
+                    block = environments.coefficients[centres, l * l : (l + 1) ** 2]
+                    forms.append(Form(centres, l, np.ascontiguousarray(block[:, :, others].transpose(2, 0, 1))))
+                    columns.append((s, index[:, others], others))
+            for (s, index, others), parts in zip(columns, expansion.rows(environments.system, state, forms,
+                                                                         need_virial)):
+                for channel, q in enumerate(scale.channels):
+                    kept = index[channel] >= 0
+                    f = index[channel][kept]
+                    factor = layout.factor[f] * np.where(others[kept] == q, 2.0, 1.0)
+                    column = s * self.n_features + f
+                    gradient[:, :, column] += (parts[0][channel][kept] * factor[:, None, None]).transpose(1, 2, 0)
+                    virial[:, :, column] += (parts[1][channel][kept] * factor[:, None, None]).transpose(1, 2, 0)

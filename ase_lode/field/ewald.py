@@ -63,51 +63,53 @@ class _ReciprocalSum:
         parallel.run(loops.fields, len(system), n_threads, powers, frequencies, sums, *coefficients, out)
         return out, _State(powers, frequencies, vectors, strengths, sums, coefficients, slopes)
 
-    def rows(self, system, strengths, weights, features):
-        """Derivatives of many linear forms of the expansion at once, for training: matrix products over wave vectors.
+    def rows(self, system, strengths, forms, need_virial):
+        """Derivatives of many linear forms of the expansion, for training: matrix products over wave vectors.
 
         Parameters
         ----------
         system : System
         strengths : array, shape (atoms, channels)
-        weights : array, shape (rows, atoms, len(features))
-            Row r is the form Σ_i Σ_f weights[r, i, f] V_i,a,f of every channel a.
-        features : sequence of int
-            The features f that the forms contain.
+        forms : list of (centres, features, weights)
+            Row r of one entry is the form Σ_i Σ_f weights[r, i, f] V_i,a,f over its centres and features, for every
+            channel a; weights has the shape (rows, len(centres), len(features)).
+        need_virial : bool
 
         Returns
         -------
-        gradient : array, shape (channels, rows, atoms, 3)
-        virial : array, shape (channels, rows, 3, 3)
+        list of (gradient, virial)
+            Shapes (channels, rows, atoms, 3) and (channels, rows, 3, 3); zeros for a virial that is not needed.
         """
-        n_rows, n_atoms, n_channels = *weights.shape[:2], strengths.shape[1]
         frequencies = half_space(system.cell, self.k_cutoff)
         everything = 2 * pi * frequencies @ np.linalg.inv(system.cell).T
-        turns = 1j ** self._degrees[features]
-        centre = np.zeros((n_channels, n_atoms, len(features), 3))
-        source = np.zeros((n_rows, n_atoms, 3))
-        energy, virial = np.zeros((n_channels, n_rows)), np.zeros((n_channels, n_rows, 3, 3))
+        n_atoms, n_channels = strengths.shape
+        results = [(np.zeros((n_channels, len(weights), n_atoms, 3)), np.zeros((n_channels, len(weights), 3, 3)))
+                   for _, _, weights in forms]
         for start in range(0, len(everything), CHUNK):
             k = everything[start : start + CHUNK]
-            scale = np.where(k.any(axis=1), 2.0, 1.0)[:, None] / system.measure
             values, slopes = self._coefficients(k)
-            values, slopes = scale * values[:, features] * turns, (scale * turns)[:, :, None] * slopes[:, features]
+            scale = (1j**self._degrees * np.where(k.any(axis=1), 2.0, 1.0)[:, None] / system.measure).T  # [f, k]
+            values, slopes = scale * values.T, scale * slopes.transpose(2, 1, 0)  # [f, k], [c, f, k]
             phases = np.exp(1j * system.positions @ k.T)  # [i, k]
             sums = strengths.T @ phases.conj()  # [a, k]
-            by_feature = np.einsum("rif,ik->frk", weights, phases, optimize=True)
-            moments = np.einsum("frk,kf->rk", by_feature, values)
-            for a in range(n_channels):
-                wave = phases * sums[a]
-                for f in range(len(features)):
-                    centre[a, :, f] -= (wave @ (values[:, f, None] * k)).imag
-                energy[a] += (moments @ sums[a]).real
-            for c in range(3):
-                source[:, :, c] += ((moments * k[:, c]) @ phases.conj().T).imag
-                changed = np.einsum("frk,kf->rk", by_feature, slopes[:, :, c])
+            for (centres, features, weights), (gradient, virial) in zip(forms, results):
+                waves = [part @ phases[centres] for part in weights.transpose(2, 0, 1).astype(complex)]  # f of [r, k]
+                moments = sum(wave * value for wave, value in zip(waves, values[features]))
+                for c in range(3):
+                    source = ((moments * k[:, c]) @ phases.conj().T).imag  # [r, j]
+                    gradient[:, :, :, c] += strengths.T[:, None, :] * source
                 for a in range(n_channels):
-                    virial[a, :, c] -= ((changed * sums[a]) @ k).real
-        gradient = np.einsum("rif,aifc->aric", weights, centre) + strengths.T[:, None, :, None] * source
-        return gradient, virial - energy[:, :, None, None] * np.eye(3)
+                    for f, value in enumerate(values[features]):
+                        own = ((phases[centres] * (sums[a] * value)) @ k).imag  # [i, c]
+                        gradient[a][:, centres] -= weights[:, :, f, None] * own
+                if need_virial:
+                    energy = (moments @ sums.T).real  # [r, a]
+                    virial -= energy.T[:, :, None, None] * np.eye(3)
+                    for c in range(3):
+                        changed = sum(wave * slope for wave, slope in zip(waves, slopes[c][features]))
+                        for a in range(n_channels):
+                            virial[a, :, c] -= ((changed * sums[a]) @ k).real
+        return results
 
     def _contract(self, state, weights, n_threads, need_virial):
         """Gradient, virial and strengths' gradient from dE/d(features) (atoms, channels, f)."""
