@@ -35,9 +35,9 @@ class Springs(Calculator):
 
 
 class Lattice(Calculator):
-    """Independent atoms in cos(2π s), s the fractional coordinates, plus an energy of the cell's shape.
+    """Independent atoms in Σ cos x cos y, x = 2π s with fractional coordinates s, plus an energy of the cell's shape.
 
-    At constant s the energy does not depend on the volume, so that the volume's distribution is that of an ideal gas,
+    The products couple the directions, without which motion would be regular and mix slowly. At constant s the energy does not depend on the volume, so that the volume's distribution is that of an ideal gas,
     V^N exp(-PV/kT), while the atoms are coupled to the laboratory and keep all 3N degrees of freedom.
     """
 
@@ -52,12 +52,14 @@ class Lattice(Calculator):
         d, cell = self.dimensions, self.atoms.cell.array
         inverse = np.linalg.inv(cell)
         angles = 2 * np.pi * self.atoms.positions @ inverse
+        cosines, others = np.cos(angles), np.roll(np.cos(angles), 1, axis=1)
+        both = cosines.sum(axis=1, keepdims=True) - cosines
         metric = cell[:d, :d].T @ cell[:d, :d] / abs(np.linalg.det(cell[:d, :d])) ** (2 / d)
         strained = np.zeros((3, 3))
         strained[:d, :d] = 4 * (metric - np.trace(metric) / d * np.eye(d)) / d
         self.results = {
-            "energy": float(0.05 * np.cos(angles).sum() + 2 * (np.trace(metric) / d - 1)),
-            "forces": 0.05 * 2 * np.pi * np.sin(angles) @ inverse.T,
+            "energy": float(0.05 * (cosines * others).sum() + 2 * (np.trace(metric) / d - 1)),
+            "forces": 0.05 * 2 * np.pi * np.sin(angles) * both @ inverse.T,
             "stress": strained[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]] / self.atoms.cell.volume}
 
 

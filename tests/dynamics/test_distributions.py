@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ase import Atoms, units
+from ase.calculators.emt import EMT
 from dynamics.md_systems import Lattice, Springs, copper
 from scipy.stats import gamma
 
@@ -69,14 +70,15 @@ def test_bond_lengths_with_langevin(tmp_path, count):
 @pytest.mark.parametrize("ensemble", THERMOSTATS)
 def test_kinetic_energy_of_copper(tmp_path, ensemble):
     """Gamma distribution with 3N - 3 degrees of freedom (3N with Langevin noise): mean and variance."""
-    atoms = copper((2, 2, 2))
-    run_md(atoms, ensemble, 400, 4.0, 8000, seed=1, log=tmp_path / "md.csv", log_interval=5, quiet=True,
+    atoms = copper((2, 2, 1))
+    atoms.calc = EMT()
+    run_md(atoms, ensemble, 400, 4.0, 6000, seed=1, log=tmp_path / "md.csv", log_interval=5, quiet=True,
            friction_per_ps=20)
     dof = 3 * len(atoms) - (0 if ensemble == "nvt-langevin" else 3)
     kinetic = log_of(tmp_path / "md.csv")["E_kin_eV"][100:] / (units.kB * 400)
     mean, error = blocks(kinetic)
     assert abs(mean - dof / 2) < max(4 * error, 0.005 * dof / 2)
-    assert kinetic.var() == pytest.approx(dof / 2, rel=0.15)
+    assert kinetic.var() == pytest.approx(dof / 2, rel=0.2)
 
 
 def gas(dimensions, volume=160.0, count=16):
@@ -98,7 +100,7 @@ def test_volume_distribution_at_two_pressures(tmp_path, ensemble):
         run_md(atoms, ensemble, 300, 2.0, 20_000, pressure_GPa=pressure, taut_fs=50, taup_fs=100, zero_momentum=False,
                log=tmp_path / "md.csv", log_interval=5, max_temperature_K=1e6, quiet=True)
         volumes = log_of(tmp_path / "md.csv")["volume_A3"][400:] / volume
-        mean, error = blocks(volumes)
+        mean, error = blocks(volumes, 10)
         assert abs(mean - 1) < max(4 * error, 0.01) and error < 0.04
         assert volumes.std() * np.sqrt(len(atoms) + 1) == pytest.approx(1, rel=0.15)
 
