@@ -232,7 +232,7 @@ def provenance(config, data, model, closest):
     periodicities = sorted({"".join("FT"[int(p)] for p in s.pbc) for s in systems})
     return {
         "seed": config.seed,
-        "settings": config.model_dump(mode="json", by_alias=True),
+        "settings": portable_settings(config),
         "versions": versions(),
         "data": {
             "files": sha256(data.paths), "train": len(data.train), "validation": len(data.held),
@@ -241,6 +241,19 @@ def provenance(config, data, model, closest):
             "volume_per_atom": [min(volumes), max(volumes)] if volumes else None,
             "closest": {f"{a}-{b}": round(float(closest[i, k]), 4) for i, a in enumerate(model.elements)
                         for k, b in enumerate(model.elements) if k >= i and np.isfinite(closest[i, k])}}}
+
+
+def portable_settings(config):
+    """The configuration without folders of this machine: they neither matter elsewhere nor change the potential."""
+    settings = config.model_dump(mode="json", by_alias=True)
+    del settings["output"]["directory"]
+    for source in (settings["data"]["train"], settings["data"]["validation"]):
+        if isinstance(source["file"], dict):
+            source = source["file"]
+        names = source["file"] if isinstance(source["file"], list) else [source["file"]]
+        names = [Path(name).name if name and Path(name).is_absolute() else name for name in names]
+        source["file"] = names if isinstance(source["file"], list) else names[0]
+    return settings
 
 
 def versions():
