@@ -37,8 +37,9 @@ class Springs(Calculator):
 class Lattice(Calculator):
     """Independent atoms in Σ cos x cos y, x = 2π s with fractional coordinates s, plus an energy of the cell's shape.
 
-    The products couple the directions, without which motion would be regular and mix slowly. At constant s the energy does not depend on the volume, so that the volume's distribution is that of an ideal gas,
-    V^N exp(-PV/kT), while the atoms are coupled to the laboratory and keep all 3N degrees of freedom.
+    The products couple the directions, without which motion would be regular and mix slowly. At constant s the energy
+    does not depend on the volume, so that the volume's distribution is that of an ideal gas, V^N exp(-PV/kT), while
+    the atoms are coupled to the laboratory and keep all 3N degrees of freedom.
     """
 
     implemented_properties = ("energy", "forces", "stress")
