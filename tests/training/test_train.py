@@ -39,7 +39,8 @@ def config(tmp_path):
     return {"model": {"density": {"cutoff": 3.0, "max_radial": 3, "max_angular": 2},
                       "fields": [{"exponent": 1, "max_angular": 1, "charges": {"H": 0.3, "C": 0.1, "O": -0.5}}]},
             "data": {"train": {"file": str(tmp_path / "train.xyz")}, "validation": {"fraction": 0.34}},
-            "output": {"name": "tiny", "directory": str(tmp_path / "out"), "card": {"licence": "none"}}}
+            "output": {"name": "tiny", "directory": str(tmp_path / "out"), "report": "none",
+                       "card": {"licence": "none"}}}
 
 
 def edited(config, **sections):
@@ -47,7 +48,7 @@ def edited(config, **sections):
 
 
 def test_yaml_to_potential_report_and_metrics(config, tmp_path, capsys):
-    config = edited(config, output={"directory": "results"})
+    config = edited(config, output={"directory": "results", "report": "html"})
     config["data"]["train"]["file"] = "train.xyz"
     path = tmp_path / "train.yaml"
     path.write_text(yaml.safe_dump({"schema": 1, **config}))
