@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ase_lode.models.baseline import compositions
 
@@ -166,7 +167,8 @@ class RowMaker:
                 block = slice(first[index], first[index + 1])
                 self._fill_one(self._copies[part], structures[index], rows[block], targets[block])
 
-        with ThreadPoolExecutor(len(self._copies)) as pool:
+        # Structures side by side, so matrix products must not start threads of their own on the same cores.
+        with threadpool_limits(1), ThreadPoolExecutor(len(self._copies)) as pool:
             list(pool.map(work, range(len(self._copies))))
 
     def _fill_one(self, representation, structure, rows, targets):
