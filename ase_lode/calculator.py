@@ -63,7 +63,7 @@ class LODECalculator(Calculator):
     def __init__(self, potential, *, skin=1.0, n_threads=None, charge=None, uncertainty=False,
                  on_extrapolation="warn", tolerance=TOLERANCE):
         super().__init__()
-        _check_keywords(skin, n_threads, on_extrapolation, tolerance)
+        _check_keywords(skin, n_threads, charge, on_extrapolation, tolerance)
         self.potential = load_potential(potential)
         if uncertainty and self.potential.posterior is None:
             raise ConfigError(f"The potential '{self.potential.name}' carries no uncertainty; leave uncertainty out.")
@@ -74,6 +74,7 @@ class LODECalculator(Calculator):
         self._charge = charge
         self._uncertainty = uncertainty
         self._on_extrapolation = on_extrapolation
+        self._tolerance = tolerance
         self._evaluator = Evaluator(self.potential, tolerance)
         self._neighbors = NeighborList(self._evaluator.representation.cutoff, skin)
 
@@ -149,9 +150,10 @@ class LODECalculator(Calculator):
         self._judge(evaluation)
         results = {"energy": evaluation.energy, "free_energy": evaluation.energy, "energies": evaluation.energies,
                    "forces": -evaluation.gradient}
-        volume = abs(np.linalg.det(atoms.cell.array))
-        if system.pbc.any() and volume > 0:
-            results["stress"] = np.array([evaluation.virial[a, b] for a, b in VOIGT]) / volume
+        if system.pbc.any() and np.isfinite(atoms.cell.array).all():
+            volume = abs(np.linalg.det(atoms.cell.array))
+            if volume > 0:
+                results["stress"] = np.array([evaluation.virial[a, b] for a, b in VOIGT]) / volume
         extras = {}
         if self._uncertainty:
             extras = {"energy_uncertainty": evaluation.energy_uncertainty,
@@ -172,12 +174,14 @@ class LODECalculator(Calculator):
             warnings.warn(message, ExtrapolationWarning, stacklevel=4)
 
 
-def _check_keywords(skin, n_threads, on_extrapolation, tolerance):
+def _check_keywords(skin, n_threads, charge, on_extrapolation, tolerance):
     if not (np.isfinite(skin) and skin >= 0):
         raise ConfigError(f"skin must be a distance in Å of at least 0, not {skin}.")
     if n_threads is not None and (n_threads != int(n_threads) or n_threads < 1):
         raise ConfigError(f"n_threads must be a whole number of at least 1, not {n_threads}.")
+    if charge is not None and not np.isfinite(charge):
+        raise ConfigError(f"charge must be a number in e, not {charge}.")
     if on_extrapolation not in ("warn", "stop", "ignore"):
         raise ConfigError(f"on_extrapolation must be warn, stop or ignore, not {on_extrapolation!r}.")
-    if not 1e-12 <= tolerance <= 1e-2:
-        raise ConfigError(f"tolerance must lie between 1e-12 and 1e-2, not {tolerance}.")
+    if not 1e-9 <= tolerance <= 1e-2:
+        raise ConfigError(f"tolerance must lie between 1e-9 and 1e-2, not {tolerance}.")

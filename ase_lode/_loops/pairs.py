@@ -39,7 +39,7 @@ def fill_pairs(start, stop, first, j, shifts, positions, cell, cutoff, out_first
                 out_j[q] = j[p]
                 for c in range(3):
                     vectors[q, c] = d[c]
-                distances[q] = square**0.5
+                distances[q] = max(square**0.5, 1e-6)  # coincident atoms: large, finite energies
                 q += 1
 
 

@@ -72,6 +72,8 @@ class Potential:
         self.posterior = posterior
         self.ranges = ranges
         self.sha256 = sha256
+        #: The file it was loaded from, or None.
+        self.path = None
 
     @property
     def name(self):
@@ -115,6 +117,7 @@ class Potential:
             weights, posterior = arrays["weights"], arrays.get("posterior")
             ranges = (arrays["lower"], arrays["upper"]) if "lower" in arrays else None
             potential = cls(model, weights, baseline, header, posterior, ranges, checksum)
+            potential.path = str(Path(path).resolve())
             potential._check_shapes()
         except (KeyError, TypeError, ValueError) as error:
             raise PotentialFileError(f"{Path(path)} is inconsistent ({error}); get it again or retrain.") from None
