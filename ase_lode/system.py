@@ -58,7 +58,7 @@ class System:
         Raises
         ------
         StructureError
-            No atoms, positions or cell that are not finite, or a singular cell along the periodic directions.
+            No atoms, positions, cell or charge that are not finite, or a singular cell along the periodic directions.
         """
         if len(atoms) == 0:
             raise StructureError("The structure has no atoms; give at least one.")
@@ -67,9 +67,20 @@ class System:
             row = int(np.argmax(~np.isfinite(positions).all(axis=1)))
             raise StructureError(f"Positions are not finite (first at atom {row}); check the structure's source.")
         pbc = np.array(atoms.pbc, dtype=bool)
-        total = atoms.info.get("charge", 0.0) if charge is None else charge
+        charge = _number(atoms.info.get("charge", 0.0) if charge is None else charge)
         return cls(atoms.get_atomic_numbers().astype(np.int64), positions,
-                   standard_cell(np.array(atoms.cell.array, dtype=float), pbc), pbc, float(total))
+                   standard_cell(np.array(atoms.cell.array, dtype=float), pbc), pbc, charge)
+
+
+def _number(charge):
+    try:
+        value = float(charge)
+    except (TypeError, ValueError):
+        value = np.nan
+    if not np.isfinite(value):
+        raise StructureError(f"The total charge {charge!r} is not a finite number; set atoms.info[\"charge\"] in e, or "
+                             "remove it for a neutral system.")
+    return value
 
 
 def standard_cell(cell, pbc):
