@@ -68,6 +68,18 @@ class Baseline:
         lookup[self.numbers] = np.arange(len(self.elements))
         return lookup[system.numbers]
 
+    def check(self, elements):
+        """Raise ValueError unless the baseline is complete, finite and of these elements."""
+        n = len(elements)
+        if list(self.elements) != list(elements):
+            raise ValueError(f"the baseline is of {', '.join(self.elements)}, the model of {', '.join(elements)}")
+        if self.energies.shape != (n,) or not np.isfinite(self.energies).all():
+            raise ValueError(f"the baseline needs {n} finite reference energies")
+        if self.contact is not None and (self.contact.shape != (n, n) or not (self.contact >= 0).all()
+                                         or not np.isfinite(self.contact).all()
+                                         or not np.array_equal(self.contact, self.contact.T)):
+            raise ValueError("the contact distances of the baseline are not a symmetric table of lengths")
+
     def to_dict(self):
         """JSON-able description."""
         return {"elements": list(self.elements), "energies": [float(e) for e in self.energies],

@@ -32,7 +32,7 @@ def write(path, header, arrays):
         Names from `ARRAYS`.
     """
     path = Path(path)
-    members = {HEADER: json.dumps({"schema": SCHEMA, **header}, indent=1, sort_keys=True).encode()}
+    members = {HEADER: json.dumps({**header, "schema": SCHEMA}, indent=1, sort_keys=True).encode()}
     for name, array in sorted(arrays.items()):
         stream = io.BytesIO()
         np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)

@@ -119,6 +119,7 @@ class Potential:
             potential = cls(model, weights, baseline, header, posterior, ranges, checksum)
             potential.path = str(Path(path).resolve())
             potential._check_shapes()
+            baseline.check(potential.elements)
         except (KeyError, TypeError, ValueError) as error:
             raise PotentialFileError(f"{Path(path)} is inconsistent ({error}); get it again or retrain.") from None
         return potential
