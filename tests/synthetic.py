@@ -1,4 +1,4 @@
-"""Potentials with random weights and small structures for them: every contract of a calculator can be tested on them."""
+"""Potentials with random weights, and small structures for them, to test every contract of a calculator."""
 
 from functools import lru_cache
 
@@ -68,7 +68,8 @@ def potential(fields="charges", repulsion=True, seed=0, posterior=False, **densi
 
 def molecule(n=7, seed=1):
     """Atoms at chemical distances without any symmetry."""
-    return Atoms(("HCOHHCO" * n)[:n], positions=_scatter(n, 1.1, np.eye(3) * 4.5 * max(1.0, n / 9) ** (1 / 3), False, seed))
+    box = 4.5 * max(1.0, n / 9) ** (1 / 3) * np.eye(3)
+    return Atoms(("HCOHHCO" * n)[:n], positions=_scatter(n, 1.1, box, False, seed))
 
 
 def bulk(seed=2):

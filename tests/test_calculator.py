@@ -238,7 +238,7 @@ def test_values_that_are_not_finite():
     for value in (np.nan, np.inf):
         atoms = bulk()
         atoms.positions[3, 1] = value
-        with pytest.raises(StructureError, match="Positions are not finite .first at atom 3."):
+        with pytest.raises(StructureError, match=r"Positions are not finite .first at atom 3."):
             energy_and_forces(atoms, calculator())
         atoms = bulk()
         atoms.cell[1, 1] = value
@@ -272,7 +272,7 @@ def test_full_fields_say_which_periodicity_they_need():
     from ase_lode.features.representation import Representation
     from ase_lode.system import System
 
-    with pytest.raises(StructureError, match="fully periodic or an isolated system; use exponent 1 or .*exterior"):
+    with pytest.raises(StructureError, match=r"fully periodic or an isolated system; use exponent 1 or .*exterior"):
         Representation(ModelConfig.model_validate(model).resolved()).compute(System.from_atoms(slab()))
 
 
@@ -323,7 +323,7 @@ def test_extrapolation_warns_stops_or_passes():
     energy_and_forces(bulk(), inside)
     dense = bulk()
     dense.set_cell(dense.cell * 0.7, scale_atoms=True)
-    with pytest.raises(StructureError, match="outside the training data.*do not trust"):
+    with pytest.raises(StructureError, match=r"outside the training data.*do not trust"):
         energy_and_forces(dense, inside)
     with pytest.warns(ExtrapolationWarning, match="outside the training data"):
         energy_and_forces(dense, LODECalculator(trained))
@@ -428,7 +428,7 @@ def test_global_state_is_left_alone():
     from threadpoolctl import threadpool_info
 
     def state():
-        numpy_state = np.random.get_state()
+        numpy_state = np.random.get_state()  # noqa: NPY002  the global state is what must not change
         pools = sorted((pool["user_api"], pool["num_threads"]) for pool in threadpool_info())
         return (numpy_state[1].tolist(), numpy_state[2], list(warnings.filters), np.geterr(), np.get_printoptions(),
                 dict(os.environ), pools)
@@ -637,4 +637,5 @@ def test_charges_are_shifted_to_the_total():
     other = Potential(shifted.model.model_copy(update={"fields": [moved]}), shifted.weights, shifted.baseline,
                       shifted.header)
     atoms = bulk()
-    same(energy_and_forces(atoms, LODECalculator(other)), energy_and_forces(atoms, LODECalculator(shifted)), 1e-10, 1e-9)
+    found, expected = (energy_and_forces(atoms, LODECalculator(either)) for either in (other, shifted))
+    same(found, expected, 1e-10, 1e-9)

@@ -1,10 +1,12 @@
 """Exterior fields by brute force: real-space sums over images in NumPy, for every periodicity."""
 
+from itertools import pairwise
 from math import gamma, pi, sqrt
 
 import numpy as np
-from ase_lode.field import background
 from reference import harmonics, images, remainder_kernel, self_term
+
+from ase_lode.field import background
 
 
 def switch(r, cutoff, width):
@@ -67,7 +69,7 @@ def exterior_partial(exponent, max_angular, cutoff, width, positions, cell, pbc,
     vectors = cell[pbc]
     power = exponent + 2 - len(vectors)  # neutral cells fall as r^-(p+2) once opposite cells are added
     sums = [_tapered(exponent, max_angular, positions, vectors, strengths, radius * 2**k) for k in range(3)]
-    first = [(2**power * b - a) / (2**power - 1) for a, b in zip(sums, sums[1:])]
+    first = [(2**power * b - a) / (2**power - 1) for a, b in pairwise(sums)]
     field = (2 ** (power + 2) * first[1] - first[0]) / (2 ** (power + 2) - 1)
     near = images(cell, pbc, cutoff + np.ptp(positions, axis=0).sum())
     return field - pair_sum(lambda v: interior(exponent, max_angular, cutoff, width, v), positions, strengths, near)

@@ -4,6 +4,8 @@ A rigid molecule, a carbon with three ligands, stands far from its sources. Only
 charges on several centres the monopoles would build higher multipoles by themselves.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from reference import harmonics
@@ -92,7 +94,7 @@ def test_finite_molecules_fall_with_every_step():
     labels = np.array([finite(STRENGTHS, system) for system in samples])
     left = [misfit(features(representation(field_l), samples), labels) for field_l in range(L_MAX + 1)]
     assert left[0] > 0.8
-    assert all(after < 0.3 * before for before, after in zip(left, left[1:]))
+    assert all(after < 0.3 * before for before, after in pairwise(left))
     assert left[-1] < 1e-3
 
 
