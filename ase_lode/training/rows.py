@@ -50,29 +50,35 @@ class Scales:
                       for kind, spread in spreads.items() if weights[kind] > 0})
 
 
-def label_spreads(structures, reference):
+def label_spreads(structures, counts):
     """Spread of every label in the training set, relative to which residuals are weighed.
 
     Parameters
     ----------
     structures : list of Structure
         Training structures.
-    reference : array, shape (structures,)
-        Baseline energies in eV.
+    counts : array, shape (structures, elements)
+        Atoms of each element.
 
     Returns
     -------
     dict
-        Root mean square of the energies per atom beyond the baseline (eV), of force components (eV/Å), of stress
-        components (eV/Å³); 1 where all are the same, and labels without a value are absent.
+        Root mean square of the energies per atom beyond the best energies of the elements (eV), of force components
+        (eV/Å), of stress components (eV/Å³); 1 where all are the same, and labels without a value are absent.
+        Reference energies that are given, such as those of free atoms, thus do not hide the spread that matters.
     """
-    energies = [(s.energy - e) / len(s) for s, e in zip(structures, reference) if s.energy is not None]
+    known = [index for index, s in enumerate(structures) if s.energy is not None]
     forces = [s.forces.ravel() for s in structures if s.forces is not None]
     stresses = [s.stress for s in structures if s.stress is not None]
-    magnitude = max((abs(s.energy) / len(s) for s in structures if s.energy is not None), default=0.0)
-    floors, spreads = {"energy": ROUNDING * magnitude}, {}
+    energies, floors = np.array([]), {}
+    if known:
+        shares = counts[known] / counts[known].sum(axis=1, keepdims=True)
+        energies = np.array([structures[index].energy / len(structures[index]) for index in known])
+        floors["energy"] = ROUNDING * np.abs(energies).max()
+        energies = energies - shares @ np.linalg.lstsq(shares, energies, rcond=None)[0]
+    spreads = {}
     for kind, values in zip(KINDS, (energies, forces, stresses)):
-        if values:
+        if len(values):
             spread = float(np.sqrt(np.mean(np.hstack(values) ** 2)))
             spreads[kind] = spread if spread > floors.get(kind, 0.0) else 1.0
     return spreads

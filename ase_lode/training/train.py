@@ -208,8 +208,7 @@ def fit_baseline(model, data):
 
 def residual_scales(weights, data, baseline):
     """Divisors of the residuals, and the spreads of the labels that they come from."""
-    reference = compositions([s.system for s in data.train], baseline.elements) @ baseline.energies
-    spreads = label_spreads(data.train, reference)
+    spreads = label_spreads(data.train, compositions([s.system for s in data.train], baseline.elements))
     return Scales.of(spreads, {kind: getattr(weights, kind) for kind in KINDS}, data.train), spreads
 
 
@@ -306,18 +305,18 @@ def save_checked(potential, directory, structures, n_threads):
     draft = directory / f".{potential.name}.{os.getpid()}.lode"
     try:
         potential.save(draft)
-        smallest = min(structures, key=len)
-        deviation = force_deviation(load_potential(draft), smallest.system, n_threads)
+        strained = max(structures, key=lambda s: 0.0 if s.forces is None else np.linalg.norm(s.forces) / len(s))
+        deviation = force_deviation(load_potential(draft), strained.system, n_threads)
         if not deviation < FORCE_TOLERANCE:
             raise LODEError(f"The forces of the saved potential differ from its energy differences by {deviation:.1e}; "
                             "nothing was written, please report this with the configuration.")
         os.replace(draft, final)
     finally:
         draft.unlink(missing_ok=True)
-    return load_potential(final), {"relative_deviation": deviation, "atoms": len(smallest)}
+    return load_potential(final), {"relative_deviation": deviation, "atoms": len(strained)}
 
 
-def force_deviation(potential, system, n_threads=1, step=2e-3):
+def force_deviation(potential, system, n_threads=1, step=2e-4):
     """Relative difference between dE/dr along one direction and Richardson's central difference of energies."""
     direction = np.random.default_rng(0).standard_normal(system.positions.shape)
     direction /= np.linalg.norm(direction, axis=1).max()
