@@ -1,0 +1,41 @@
+"""The loops say the same as plain Python, and read nothing out of range."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic import bulk, energy_and_forces, molecule, potential, slab
+
+from ase_lode import LODECalculator
+
+SCRIPT = """
+import sys
+import test_compiled
+test_compiled.np.save(sys.argv[1], test_compiled.results())
+"""
+
+
+def results():
+    """Energies and forces of small structures of each periodicity, one after the other."""
+    values = []
+    for fields in ("charges", "two"):
+        calc = LODECalculator(potential(fields), n_threads=1, tolerance=1e-3, on_extrapolation="ignore")
+        for atoms in (molecule(4), bulk()[:3], slab()[:3]):
+            energy, forces = energy_and_forces(atoms, calc)
+            values += [energy, *forces.ravel()]
+    return np.array(values)
+
+
+@pytest.mark.parametrize("switch", ["NUMBA_DISABLE_JIT", pytest.param("NUMBA_BOUNDSCHECK", marks=pytest.mark.slow)])
+def test_another_compiler_says_the_same(tmp_path, switch):
+    here = Path(__file__).parent
+    environment = {**os.environ, switch: "1", "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+                   "PYTHONPATH": os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run([sys.executable, "-c", SCRIPT, tmp_path / "found.npy"], env=environment, timeout=600,
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found, expected = np.load(tmp_path / "found.npy"), results()
+    assert np.abs(found - expected).max() < 1e-10 * np.abs(expected).max()
