@@ -77,7 +77,7 @@ class Baseline:
             raise ValueError(f"the baseline needs {n} finite reference energies")
         if self.contact is not None and (self.contact.shape != (n, n) or not (self.contact >= 0).all()
                                          or not np.isfinite(self.contact).all()
-                                         or not np.array_equal(self.contact, self.contact.T)):
+                                         or not np.allclose(self.contact, self.contact.T, rtol=1e-9)):
             raise ValueError("the contact distances of the baseline are not a symmetric table of lengths")
 
     def to_dict(self):

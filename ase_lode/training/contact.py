@@ -19,7 +19,7 @@ def closest_distances(systems, elements, cutoff):
         pairs = NeighborList(cutoff).pairs(system, cutoff)
         kind = np.argmax(system.numbers[:, None] == numbers, axis=1)
         np.minimum.at(closest, (kind[pairs.i], kind[pairs.j]), pairs.distances)
-    return closest
+    return np.minimum(closest, closest.T)  # the two directions of a pair may differ in the last bit
 
 
 def contact_distances(closest, elements, cutoff):
