@@ -18,8 +18,8 @@ ORTHOGONAL_STRENGTHS = tuple(10.0**e for e in range(-16, 1))
 DECADE_PRICE = 0.005
 #: One structure alone is fitted to rounding.
 EXACT_STRENGTH = 1e-20
-#: Singular values are taken when the rows fit into this many bytes and one side is no longer than this.
-ORTHOGONAL_BYTES, ORTHOGONAL_SIDE = 3e8, 2000
+#: Up to this many rows singular values are taken; leaving out structures costs the cube of the rows of each.
+ORTHOGONAL_ROWS = 2000
 #: Bytes of the block of rows that is multiplied at once, and of held-back rows kept in memory.
 BLOCK_BYTES, HELD_BYTES = 2e8, 7e8
 #: Fewer validation structures than this do not choose the regularisation.
@@ -167,9 +167,7 @@ class Fitter:
         Fit
         """
         n_rows = sum(self.maker.count(s) for s in structures)
-        columns = self.maker.n_columns
-        small = n_rows * columns * 8 <= ORTHOGONAL_BYTES and min(n_rows, columns) <= ORTHOGONAL_SIDE
-        small = small or len(structures) == 1
+        small = n_rows <= ORTHOGONAL_ROWS or len(structures) == 1
         order = [structures[k] for k in self.rng.permutation(len(structures))]
         return self._fit_in_memory(order, held) if small else self._fit_in_blocks(order, held)
 

@@ -106,7 +106,7 @@ def test_leave_one_out_equals_fitting_without(problem, count):
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_recovers_the_weights_that_made_the_data(make_systems, pair_gaussians, periodic, in_memory, monkeypatch):
     if not in_memory:
-        monkeypatch.setattr(fit_module, "ORTHOGONAL_SIDE", 0)
+        monkeypatch.setattr(fit_module, "ORTHOGONAL_ROWS", 0)
     representation = pair_gaussians(ELEMENTS)
     data = labelled(make_systems(60, periodic=periodic), representation)
     test = labelled(make_systems(5, periodic=periodic, seed=9), representation)
@@ -139,7 +139,7 @@ def test_same_seed_gives_the_same_bytes(make_systems, pair_gaussians):
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_uncertainty_covers_the_errors(make_systems, pair_gaussians, in_memory, monkeypatch):
     if not in_memory:
-        monkeypatch.setattr(fit_module, "ORTHOGONAL_SIDE", 0)
+        monkeypatch.setattr(fit_module, "ORTHOGONAL_ROWS", 0)
     representation = pair_gaussians(ELEMENTS)
     data = labelled(make_systems(80), representation, noise=0.1)
     made = fitter(representation)
@@ -156,7 +156,7 @@ def test_few_validation_structures_do_not_choose(make_systems, pair_gaussians, m
     representation = pair_gaussians(ELEMENTS)
     data = labelled(make_systems(12), representation, noise=0.01)
     assert fitter(representation).fit(data[:10], data[10:]).chosen_on == "leave-one-out"
-    monkeypatch.setattr(fit_module, "ORTHOGONAL_SIDE", 0)
+    monkeypatch.setattr(fit_module, "ORTHOGONAL_ROWS", 0)
     assert "tenth of the training" in fitter(representation).fit(data[:10], data[10:]).chosen_on
 
 
