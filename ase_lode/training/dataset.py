@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from ase.data import covalent_radii as COVALENT_RADII  # noqa: F401  Å, index: atomic number
+from ase.data import vdw_radii as VDW_RADII  # noqa: F401  Å, NaN where unknown
 
 from ase_lode.errors import DataError, LODEError
 from ase_lode.system import System
