@@ -197,7 +197,10 @@ class Evaluator:
                           self._extrapolation(environments), float(distances.min()) if len(distances) else np.inf)
 
     def _uncertainty(self, environments, gradient, n_threads):
-        """Standard deviations over the posterior's weight vectors, of the energy and of the gradient."""
+        """Standard deviations over the posterior's weight vectors, of the energy and of the gradient.
+
+        The vectors are scaled to the errors of forces; the card holds the factor that energies need besides.
+        """
         samples = self.potential.posterior
         if samples is None:
             return None, None
@@ -205,7 +208,8 @@ class Evaluator:
         per_element = np.zeros(self.potential.weights.shape)
         np.add.at(per_element, environments.species, features)
         deviations = np.einsum("ksf,sf->k", samples - self.potential.weights, per_element)
-        energy = float(np.sqrt(np.mean(deviations**2)))
+        factor = self.potential.header.get("uncertainty", {}).get("energy_factor", 1.0)
+        energy = factor * float(np.sqrt(np.mean(deviations**2)))
         if not gradient:
             return energy, None
         total = 0.0
