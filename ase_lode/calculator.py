@@ -92,7 +92,7 @@ class LODECalculator(Calculator):
         self.extras = {}
         self.results, self.extras = self._evaluate(self.atoms, self._neighbors)
         if "stress" in (properties or ()) and "stress" not in self.results:
-            raise PropertyNotImplementedError("Stress needs a periodic structure with a volume; set atoms.cell and pbc.")
+            raise PropertyNotImplementedError("Stress needs a periodic structure with a volume; set its cell and pbc.")
 
     def predict(self, structures, properties=("energy", "forces")):
         """Results of many structures.

@@ -3,8 +3,15 @@
 import numpy as np
 
 from ase_lode.features.expansion import NeighborExpansion
-from ase_lode.radial import (RadialTable, gaussian_density_integrals, make_basis, product, shifted_cosine,
-                             shifted_cosine_slope, slope)
+from ase_lode.radial import (
+    RadialTable,
+    gaussian_density_integrals,
+    make_basis,
+    product,
+    shifted_cosine,
+    shifted_cosine_slope,
+    slope,
+)
 
 Y00 = 1 / np.sqrt(4 * np.pi)
 

@@ -15,8 +15,17 @@ from ase_lode.features.exterior import DIRECT_BELOW, FADE, smooth_rows
 from ase_lode.features.sources import Sources
 from ase_lode.field import FullReciprocal, ParticleMesh, PowerLaw, choose
 from ase_lode.neighbors import NeighborList
-from ase_lode.radial import (RadialTable, bessel_transform, make_basis, moments, product, quadrature, shifted_cosine,
-                             shifted_cosine_slope, spherical_bessel)
+from ase_lode.radial import (
+    RadialTable,
+    bessel_transform,
+    make_basis,
+    moments,
+    product,
+    quadrature,
+    shifted_cosine,
+    shifted_cosine_slope,
+    spherical_bessel,
+)
 
 #: The smeared power law has no wave vectors beyond this over its width (exp(-x²/2) is at rounding).
 LARGEST_WAVE = 8.5
@@ -72,7 +81,7 @@ class FullField:
         engine.pull_back(system, species, sources, state, d_values, gradient, virial, n_threads)
 
     def rows(self, system, state, forms, need_virial):
-        """Derivatives of linear forms of V, for training: see `ExteriorField.rows`; channels and radial functions flat."""
+        """Derivatives of linear forms of V, for training: see `ExteriorField.rows`; channels then radial functions."""
         engine, state, species, sources = state
         by_radial = [engine.rows(system, sources, state, forms, n, need_virial) for n in range(self.n_radial)]
         results = []
@@ -260,7 +269,7 @@ class _MeshSum:
 
 
 class _WaveSum:
-    """All wave vectors of a fully periodic cell; V_i,anlm = (4π i^l/Ω) Σ_k v̂_p(k) I_nl(k) Y_lm(k̂) S_a(k)* e^(ik r_i)."""
+    """All wave vectors: V_i,anlm = (4π i^l/Ω) Σ_k v̂_p(k) I_nl(k) Y_lm(k̂) S_a(k)* e^(ik r_i) of a fully periodic cell."""
 
     def __init__(self, projection):
         config = projection.config

@@ -72,12 +72,12 @@ class Layout:
                                           + [[self.constant]] * (l == 0)))
             q, r = (here[index] for index in np.triu_indices(len(here)))
             keep = ~((q == self.constant) & (r == self.constant))
-            for q, r in zip(q[keep], r[keep]):
-                group = tuple(sorted((scale_of[q], scale_of[r])))
+            for a, b in zip(q[keep], r[keep]):
+                group = tuple(sorted((scale_of[a], scale_of[b])))
                 if group in groups:
                     l_of.append(l)
-                    q_of.append(q)
-                    r_of.append(r)
+                    q_of.append(a)
+                    r_of.append(b)
                     group_of.append(groups.index(group))
         self.l, self.q, self.r = np.array(l_of), np.array(q_of), np.array(r_of)
         self.groups = np.array(group_of)

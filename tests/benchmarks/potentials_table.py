@@ -11,7 +11,7 @@ START, END = "<!-- table: potentials -->", "<!-- end -->"
 
 def table():
     """Markdown rows of name, elements, level of theory, validation errors, licence."""
-    lines = ["| name | elements | level of theory | energy meV/atom | forces meV/Å | stress GPa | licence of the data |",
+    lines = ["| name | elements | level of theory | energy meV/atom | forces meV/Å | stress GPa | data licence |",
              "|---|---|---|---|---|---|---|"]
     for row in list_potentials():
         errors = row["errors"]["validation"]
