@@ -28,7 +28,7 @@ class LODECalculator(Calculator):
     """A multi-scale potential as an ASE calculator.
 
     One evaluation serves energy, forces and stress. The results are a pure function of the structure: the same input
-    gives the same bits whatever was computed before and on however many threads.
+    gives the same bits whatever was computed before and on however many threads, unless `pin_mesh` holds the mesh.
 
     Parameters
     ----------
@@ -126,7 +126,11 @@ class LODECalculator(Calculator):
         return predictions
 
     def pin_mesh(self, atoms):
-        """Keep the particle mesh that fits `atoms` for all later cells: energies stay smooth while a cell changes."""
+        """Keep the particle mesh that fits `atoms` for all later cells: energies stay smooth while a cell changes.
+
+        The mesh stays until `set_state`; in a much larger cell it is too coarse for the tolerance. `run_md` pins it at
+        constant pressure.
+        """
         system = System.from_atoms(atoms, self._charge)
         if system.pbc.any():
             self.set_state({"mesh": [mesh.grid(system).shape for mesh in self._meshes()]})

@@ -19,7 +19,8 @@ def expansions(atoms, model, n_threads=1):
     atoms : ase.Atoms
         The structure.
     model : mapping
-        The model section of a configuration; `elements`, `density` and `fields` suffice.
+        The model section of a configuration; `elements`, `density` and `fields` suffice, with
+        `charges` for fields of charges.
     n_threads : int
         Threads to use.
 
@@ -33,7 +34,7 @@ def expansions(atoms, model, n_threads=1):
     Raises
     ------
     ConfigError
-        Unknown keys, values out of range, or no elements.
+        Unknown keys, values out of range, no elements, or an element without a charge.
     StructureError
         The structure cannot be computed.
     """

@@ -13,7 +13,7 @@ import numpy as np
 
 from ase_lode.errors import PotentialFileError
 
-#: Version of the format; older ones stay readable.
+#: Version of the format; files of another version are refused.
 SCHEMA = 1
 HEADER = "header.json"
 CHECKSUM = "sha256"
