@@ -170,8 +170,9 @@ class LODECalculator(Calculator):
         if evaluation.closest < COINCIDENT:
             message = f"Two atoms are only {evaluation.closest:.3g} Å apart; check the structure for coincident atoms."
         elif evaluation.extrapolation > EXTRAPOLATION:
-            message = (f"The structure lies outside the training data of '{self.potential.name}' (by "
-                       f"{evaluation.extrapolation:.1f} times their range); do not trust the result.")
+            # No number in it: Python shows the same warning once, not at every step of a simulation.
+            message = (f"The structure lies outside the training data of '{self.potential.name}' by more than "
+                       f"{EXTRAPOLATION} times their range; do not trust the result.")
         if message and self._on_extrapolation == "stop":
             raise StructureError(message)
         if message and self._on_extrapolation == "warn":

@@ -157,7 +157,8 @@ def singlepoint(
     out = out or _beside(structure, "_singlepoint.extxyz")
     calc = _calculator(potential)
     frames = []
-    for index, atoms in enumerate(read(structure, **({} if "@" in structure else {"index": ":"}))):
+    structures = read(structure, **({} if "@" in structure else {"index": ":"}))
+    for index, atoms in enumerate(structures if isinstance(structures, list) else [structures]):
         atoms.calc = calc
         frame = snapshot(atoms)
         frames.append(frame)

@@ -113,6 +113,8 @@ def lowest(evaluate, grid, start):
     while True:
         near = [k for k in (at + 1, at - 1) if 0 <= k < len(grid)]
         best = min([at, *near], key=value)
+        if best == at and math.isinf(value(at)) and at + 1 < len(grid):
+            best = at + 1
         if best == at:
             return grid[at]
         at = best
@@ -261,6 +263,8 @@ class Fitter:
             equations.add(back.rows, back.targets)
             weights = equations.solve(strength, self._penalty(equations.diagonal))
         chosen_on = "a tenth of the training structures, fitted afterwards" if internal else "validation"
+        if self.regularisation is not None:
+            chosen_on = "given"
         return Fit(weights, strength, draws, factor, near, chosen_on, errors,
                    None if near is None else back.rmse(back.residuals(near)), curve)
 
@@ -273,7 +277,7 @@ class Fitter:
             return score(back.rmse(back.residuals(solutions[strength])), self.label_weights, strength)
 
         best = lowest(value, strengths, start)
-        return best, solutions[best]
+        return best, solutions[best] if best in solutions else equations.solve(best, penalty)
 
     def _held(self, held):
         """Rows of as many held-back structures, evenly chosen, as memory is set aside for."""
