@@ -20,7 +20,7 @@ def differences(frames):
     """Return, per label, the largest absolute difference between the frames' labels and new ones."""
     largest = {}
     for atoms in frames:
-        again = label(atoms, atoms.info["method"], sorted(atoms.calc.results))
+        again = label(atoms, atoms.info["method"], sorted(atoms.calc.results), charge=atoms.info.get("charge", 0))
         for name, value in atoms.calc.results.items():
             largest[name] = max(largest.get(name, 0.0), np.abs(value - again.calc.results[name]).max())
     return largest

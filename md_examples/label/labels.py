@@ -23,7 +23,7 @@ def label(atoms, level, properties, **info):
     properties : sequence of str
         Names of ASE properties, keys of ``LABEL_DECIMALS``.
     **info
-        Written to ``atoms.info``.
+        Written to ``atoms.info``; a ``charge`` (e) is also the structure's total charge.
 
     Returns
     -------
@@ -42,6 +42,8 @@ def label(atoms, level, properties, **info):
         pbc=atoms.pbc,
     )
     stored.calc = LEVELS[level]()
+    if info.get("charge"):
+        stored.calc.set(charge=info["charge"])
     results = {name: _rounded(stored, name) for name in properties}
     stored.calc = SinglePointCalculator(stored, **results)
     stored.info.update(info, method=level)

@@ -1,4 +1,4 @@
-"""Alanine dipeptide in vacuum: relaxed, then 1 ps at 300 K; follows the two backbone torsions."""
+"""A polar peptide (ACE-GLU-LYS-NME) in vacuum: relaxed, then 1 ps at 300 K; follows the torsions of its backbone."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,8 @@ from ase_lode.dynamics.plots import plot_curves
 
 TEMPERATURE = 300  # K
 TIMESTEP = 0.5  # fs
-PHI, PSI = (1, 3, 4, 5), (3, 4, 5, 7)  # atoms of the torsions C-N-CA-C and N-CA-C-N
+# Atoms of the torsions, counted from 0.
+TORSIONS = {"phi(Glu)": (1, 3, 4, 5), "psi(Glu)": (3, 4, 5, 7), "phi(Lys)": (5, 7, 8, 9), "psi(Lys)": (7, 8, 9, 11)}
 
 HERE = Path(__file__).resolve().parent
 parser = argparse.ArgumentParser()
@@ -33,9 +34,8 @@ run = run_md(atoms, ensemble="nvt-bussi", temperature_K=TEMPERATURE, timestep_fs
              checkpoint=out / "md.ckpt.npz")
 
 frames = ase.io.read(out / "md.traj", ":")
-torsions = {name: [(frame.get_dihedral(*four) + 180) % 360 - 180 for frame in frames]
-            for name, four in {"phi": PHI, "psi": PSI}.items()}
+torsions = {name: np.unwrap([frame.get_dihedral(*four) for frame in frames], period=360)
+            for name, four in TORSIONS.items()}
 times = [frame.info["time_ps"] for frame in frames]
 plot_curves(out / "torsions.png", times, torsions, "time (ps)", "torsion (degrees)")
-print(f"simulated {run.time_ps:.2f} ps; mean phi {np.mean(torsions['phi']):.0f}°, psi {np.mean(torsions['psi']):.0f}°; "
-      f"see {out}/md.csv, md.traj, md.png, torsions.png")
+print(f"simulated {run.time_ps:.2f} ps; see {out}/md.csv, md.traj, md.png, torsions.png")

@@ -32,5 +32,5 @@ run_md(atoms, ensemble="npt-mtk-iso", temperature_K=TEMPERATURE, pressure_GPa=PR
 log = read_log(out / "md.csv")
 density = log["density_g_cm3"]
 plot_curves(out / "density.png", log["time_ps"], {"water-npt": density}, "time (ps)", "density (g/cm³)")
-print(f"density: {density[0]:.3f} g/cm³ at the start, {density[len(density) // 2:].mean():.3f} g/cm³ over the second half; "
-      f"picoseconds are too short for a converged value; see {out}/density.png")
+print(f"density: {density[0]:.3f} g/cm³ at the start, {density[len(density) // 2:].mean():.3f} g/cm³ over the second "
+      f"half; picoseconds are too short for a converged value; see {out}/density.png")

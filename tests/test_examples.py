@@ -1,0 +1,110 @@
+"""Every example runs with few steps in a folder of its own, writes what it promises and gives sensible numbers."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "md_examples"
+MD_FILES = ["md.csv", "md.png", "md.traj", "md.ckpt.npz"]
+#: Example, the potential it needs, and the files it promises.
+SIMULATIONS = [
+    ("peptide", "dipeptides", ["relax.traj", "relax.csv", "relax.png", "relaxed.xyz", "torsions.png", *MD_FILES]),
+    ("water_nvt", "water", ["rdf.csv", "rdf.png", *MD_FILES]),
+    ("water_npt", "water-npt", ["density.png", *MD_FILES]),
+    ("slab", "slab-xtb", ["adsorption.yaml", *MD_FILES]),
+    ("train_your_own", None, ["ethanol.lode", "metrics.yaml", "report.html", "relax.traj", *MD_FILES]),
+]
+STEPS = 20
+#: Files of dimers in the reference data, and the distance in Å below which frames are trained on.
+DIMERS = [("CC_train.xyz", 9.5), ("CC_130.xyz", 7.0)]
+
+
+def run(example, *arguments):
+    """Standard output of an example's script."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run([sys.executable, EXAMPLES / example / "run.py", *map(str, arguments)], text=True,
+                          capture_output=True, env={**os.environ, "PYTHONPATH": path})
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Function that runs a simulation once and returns its output and folder."""
+    known = {}
+
+    def of(example, potential):
+        if potential and not (ROOT / "potentials" / potential / f"{potential}.lode").is_file():
+            pytest.skip(f"the potential '{potential}' has not been built")
+        if example not in known:
+            out = tmp_path_factory.mktemp(example)
+            known[example] = run(example, "--steps", STEPS, "--out", out), out
+        return known[example]
+
+    return of
+
+
+@pytest.mark.parametrize("example, potential, files", SIMULATIONS, ids=[name for name, *_ in SIMULATIONS])
+def test_promised_files(results, example, potential, files):
+    _, out = results(example, potential)
+    assert [name for name in files if not (out / name).is_file() or (out / name).stat().st_size == 0] == []
+    rows = (out / "md.csv").read_text().splitlines()
+    assert rows[-1].startswith(f"{STEPS},")
+
+
+def test_peptide_relaxes(results):
+    import ase.io
+    from ase.neighborlist import natural_cutoffs, neighbor_list
+
+    output, out = results("peptide", "dipeptides")
+    assert "relaxed: True" in output
+    start, end = ase.io.read(EXAMPLES / "peptide" / "peptide.xyz"), ase.io.read(out / "md.traj", -1)
+    bonds = [set(zip(*neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=1.2)))) for atoms in (start, end)]
+    assert bonds[0] == bonds[1]
+
+
+def test_water_has_its_first_shell(results):
+    output, _ = results("water_nvt", "water")
+    assert 2.6 < float(re.search(r"at ([\d.]+) Å", output)[1]) < 3.0
+
+
+def test_water_keeps_its_density(results):
+    output, _ = results("water_npt", "water-npt")
+    assert 0.9 < float(re.search(r"start, ([\d.]+) g", output)[1]) < 1.1
+
+
+def test_adsorption_energies(results):
+    _, out = results("slab", "slab-xtb")
+    found = yaml.safe_load((out / "adsorption.yaml").read_text())
+    assert found.pop("relaxed")
+    for energies in found.values():
+        assert energies["adsorption_eV"] == pytest.approx(energies["reference_eV"], abs=0.05)
+
+
+def test_ethanol_is_learned(results):
+    output, out = results("train_your_own", None)
+    errors = yaml.safe_load((out / "metrics.yaml").read_text())["errors"]["validation"]
+    assert errors["forces"]["rmse"] < 0.1 and errors["energy"]["rmse"] < 0.003
+    assert "relaxed: True" in output
+
+
+def ratio(output):
+    """How much smaller the error beyond the training range is with the field."""
+    return float(re.search(r"([\d.]+) times smaller", output)[1])
+
+
+def test_binding_curves_beyond_the_training_range(tmp_path):
+    assert ratio(run("binding_curves", "--out", tmp_path)) >= 10
+    assert all((tmp_path / name).is_file() for name in ("curves.png", "curves.csv", "with.lode", "without.lode"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, below", DIMERS)
+def test_binding_curves_of_reference_dimers(data_folder, tmp_path, name, below):
+    assert ratio(run("binding_curves", data_folder / "dimers" / name, "--below", below, "--out", tmp_path)) >= 5
