@@ -200,7 +200,7 @@ class Fitter:
         draws = problem.deviations(final.strength, self._noise())
         if back is not None and len(held) >= FEW:
             judged, chosen_on = back, "validation"
-            residuals, sigma = back.residuals(final.weights), _spread(back.rows, draws, self.maker.n_features)
+            residuals, sigma = back.residuals(final.weights), _spread(back.rows, draws)
         else:
             judged, chosen_on = stack, "leave-one-out" if n > 1 else "nothing: one structure is fitted exactly"
             residuals = final.problem.leave_out(final.strength, stack.first)[0] if n > 1 else None
@@ -254,8 +254,8 @@ class Fitter:
         next(blocks, None)
         equations.solve(strength, self._features_only(penalty))
         draws = equations.deviations(self._noise())
-        spread = _spread(back.rows, draws, self.maker.n_features)
-        draws, factor = _calibrated(draws, back.residuals(weights), spread, back.kinds)
+        draws[:, self.maker.n_features:] = 0.0  # columns that were not solved for carry plain noise
+        draws, factor = _calibrated(draws, back.residuals(weights), _spread(back.rows, draws), back.kinds)
         near = None
         if self._has_near_and_far():
             near = equations.solve(strength, self._penalty(equations.diagonal, near_only=True))
@@ -310,12 +310,9 @@ def _stages(n):
     return sorted({max(1, round(share * n)) for share in CURVE})
 
 
-def _spread(rows, draws, n_features):
-    """Standard deviation of the predictions of `rows`, from deviations of the features' weights.
-
-    Reference energies are left out, as in the potential: their deviations shift all structures of one composition alike.
-    """
-    return np.sqrt(np.mean((rows[:, :n_features] @ draws[:, :n_features].T) ** 2, axis=1))
+def _spread(rows, draws):
+    """Standard deviation of the predictions of `rows`, from deviations of the weights."""
+    return np.sqrt(np.mean((rows @ draws.T) ** 2, axis=1))
 
 
 def _calibrated(draws, errors, sigma, kinds):
