@@ -1,0 +1,45 @@
+"""Errors of the shipped ridge potentials on their validation structures, against a model that predicts nothing."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ase_lode import load_potential
+from ase_lode.models.baseline import compositions
+from ase_lode.training.progress import Progress
+from ase_lode.training.train import read_data, read_training
+
+POTENTIALS = Path(__file__).parents[2] / "potentials"
+#: Largest share of the errors of reference energies alone and of zero forces.
+SHARE = 0.3
+
+
+@pytest.mark.parametrize("name", ["dipeptides", "water", "water-npt", "slab-xtb"])
+def test_errors_are_a_fraction_of_the_trivial_model(name):
+    if name != "slab-xtb" and not os.environ.get("ASE_LODE_DATA"):
+        pytest.skip("set ASE_LODE_DATA to the folder of reference data to run this test")
+    config, folder = read_training(POTENTIALS / name / "train.yaml")
+    data = read_data(config, folder, None, Progress(quiet=True))
+    potential = load_potential(name)
+    counts = compositions([s.system for s in data.train], potential.elements)
+    atoms = counts.sum(axis=1)
+    energies = np.array([s.energy for s in data.train]) / atoms
+    shares = counts / atoms[:, None]
+    reference = np.linalg.lstsq(shares, energies, rcond=None)[0]
+    found, trivial, forces, zero = [], [], [], []
+    for structure in data.held[:30]:
+        result = potential.evaluate(structure.system)
+        n = len(structure)
+        count = compositions([structure.system], potential.elements)[0]
+        found.append((result.energy - structure.energy) / n)
+        trivial.append((count @ reference - structure.energy) / n)
+        forces.append(-result.gradient - structure.forces)
+        zero.append(structure.forces)
+
+    def rms(parts):
+        return np.sqrt(np.mean(np.concatenate([np.ravel(part) for part in parts]) ** 2))
+
+    assert rms(found) < SHARE * rms(trivial)
+    assert rms(forces) < SHARE * rms(zero)
