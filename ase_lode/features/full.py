@@ -269,7 +269,7 @@ class _MeshSum:
 
 
 class _WaveSum:
-    """All wave vectors: V_i,anlm = (4π i^l/Ω) Σ_k v̂_p(k) I_nl(k) Y_lm(k̂) S_a(k)* e^(ik r_i) of a fully periodic cell."""
+    """All wave vectors: V_i,anlm = (4π i^l/Ω) Σ_k v̂_p(k) I_nl(k) Y_lm(k̂) S_a(k)* e^(ik r_i), fully periodic."""
 
     def __init__(self, projection):
         config = projection.config
