@@ -69,7 +69,8 @@ class FieldConfig(Strict):
     #: `exterior`: only sources beyond the cutoff. `full`: the paper's definition.
     near_field: Literal["exterior", "full"] = "exterior"
     #: What carries the field: one channel per element, or one channel of charges.
-    sources: Literal["elements", "charges"] = "charges"
+    #: `learned` (network head): one channel of strengths that depend on each atom's surroundings.
+    sources: Literal["elements", "charges", "learned"] = "charges"
     #: Charges by element in e; fitted to dipoles or reference charges when absent.
     charges: dict[Element, float] | None = None
     #: Radius of the environment, number of radial functions, basis: the density's unless given. `exterior` has one
@@ -89,13 +90,26 @@ class FieldConfig(Strict):
         return self
 
 
-class HeadConfig(Strict):
-    """What turns features into energies."""
+class RidgeConfig(Strict):
+    """Energies linear in the features of each centre element: the paper's model."""
 
-    #: `ridge`: linear in the features of each centre species, the paper's model.
     type: Literal["ridge"] = "ridge"
     #: Strength of the regularisation; chosen on the validation data when absent.
     regularisation: float | None = Field(None, gt=0)
+
+
+class NetworkConfig(Strict):
+    """Energies by a small network on learned channels, in two passes."""
+
+    type: Literal["network"]
+    #: Learned channels of each pass, a multiple of 8.
+    channels: int = Field(16, ge=8, le=128, multiple_of=8)
+    #: Strengths of each atom that carry the second density.
+    strengths: int = Field(8, ge=1, le=64)
+    #: Largest l in the invariants of body order 4.
+    cubic_angular: int = Field(3, ge=0, le=6)
+    #: Sizes of the hidden layers, multiples of 8.
+    hidden: tuple[int, ...] = (64, 32)
 
 
 class BaselineConfig(Strict):
@@ -119,7 +133,7 @@ class ModelConfig(Strict):
     invariants: list[tuple[int, int]] | None = None
     #: Charges by element in e for every field of `sources: charges` without its own.
     charges: dict[Element, float] | None = None
-    head: HeadConfig = HeadConfig()
+    head: RidgeConfig | NetworkConfig = Field(RidgeConfig(), discriminator="type")
     baseline: BaselineConfig = BaselineConfig()
 
     @model_validator(mode="after")

@@ -229,3 +229,159 @@ def jacobian(start, stop, vectors, distances, values, slopes, l_max, norm, deriv
                         for c in range(3):
                             derivative[p, c, lm, n] = (value * gradients[c, lm, b]
                                                        + slope * unit[c, b] * harmonics[lm, b])
+
+
+@loop
+def _radial_values(p, count, distances, table, step, radial):
+    """Radial functions of a block, radial[l or 0, pair, n], zero in the lanes without a pair."""
+    for b in range(LANES):
+        x = distances[p + min(b, count - 1)] / step
+        node = min(int(x), table.shape[0] - 2)
+        t = x - node
+        u = 1.0 - t
+        v0, v1 = u * u * (1.0 + 2.0 * t), t * t * (3.0 - 2.0 * t)
+        s0, s1 = t * u * u, -t * t * u
+        if b >= count:
+            v0, v1, s0, s1 = 0.0, 0.0, 0.0, 0.0
+        for k in range(table.shape[2]):
+            for n in range(0, table.shape[3], LANES):
+                store(radial, (k, b, n), load(table, (node, 0, k, n)) * v0 + load(table, (node, 1, k, n)) * s0
+                      + load(table, (node + 1, 0, k, n)) * v1 + load(table, (node + 1, 1, k, n)) * s1)
+
+
+@loop
+def _radial_slopes(p, count, distances, table, step, radial):
+    """Their derivatives by the distance, in the same layout."""
+    for b in range(LANES):
+        x = distances[p + min(b, count - 1)] / step
+        node = min(int(x), table.shape[0] - 2)
+        t = x - node
+        u = 1.0 - t
+        dv, d0, d1 = 6.0 * t * u / step, u * (1.0 - 3.0 * t) / step, t * (3.0 * t - 2.0) / step
+        if b >= count:
+            dv, d0, d1 = 0.0, 0.0, 0.0
+        for k in range(table.shape[2]):
+            for n in range(0, table.shape[3], LANES):
+                store(radial, (k, b, n), (load(table, (node + 1, 0, k, n)) - load(table, (node, 0, k, n))) * dv
+                      + load(table, (node, 1, k, n)) * d0 + load(table, (node + 1, 1, k, n)) * d1)
+
+
+@loop
+def expand_carried(start, stop, first, j, vectors, distances, strengths, table, step, l_max, norm, out):
+    """out[i, lm, (s, n)] += Σ_j q_js R_nl(r_ij) Y_lm(r̂_ij) over all neighbours j, with strengths[j, s] = q_js."""
+    width, orders, carried = table.shape[3], table.shape[2], strengths.shape[1]
+    alike = np.zeros(len(strengths), np.int64)
+    unit, inverse = np.empty((3, LANES)), np.empty(LANES)
+    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
+    cosines = np.empty((2 * l_max + 2, LANES))
+    harmonics = np.empty(((l_max + 1) ** 2, LANES))
+    radial = np.empty((orders, LANES, width))
+    for i in range(start, stop):
+        p = first[i]
+        while p < first[i + 1]:
+            count = _block(p, first[i + 1], j, vectors, distances, alike, unit, inverse)
+            _harmonics(l_max, norm, unit, legendre, cosines, harmonics)
+            _radial_values(p, count, distances, table, step, radial)
+            j0, j1, j2, j3 = j[p], j[p + min(1, count - 1)], j[p + min(2, count - 1)], j[p + min(3, count - 1)]
+            j4, j5 = j[p + min(4, count - 1)], j[p + min(5, count - 1)]
+            j6, j7 = j[p + min(6, count - 1)], j[p + min(7, count - 1)]
+            for l in range(l_max + 1):
+                k = min(l, orders - 1)
+                for s in range(carried):
+                    for n in range(0, width, LANES):
+                        r0, r1 = load(radial, (k, 0, n)) * strengths[j0, s], load(radial, (k, 1, n)) * strengths[j1, s]
+                        r2, r3 = load(radial, (k, 2, n)) * strengths[j2, s], load(radial, (k, 3, n)) * strengths[j3, s]
+                        r4, r5 = load(radial, (k, 4, n)) * strengths[j4, s], load(radial, (k, 5, n)) * strengths[j5, s]
+                        r6, r7 = load(radial, (k, 6, n)) * strengths[j6, s], load(radial, (k, 7, n)) * strengths[j7, s]
+                        for lm in range(l * l, (l + 1) * (l + 1)):
+                            left = (r0 * harmonics[lm, 0] + r1 * harmonics[lm, 1] + r2 * harmonics[lm, 2]
+                                    + r3 * harmonics[lm, 3])
+                            right = (r4 * harmonics[lm, 4] + r5 * harmonics[lm, 5] + r6 * harmonics[lm, 6]
+                                     + r7 * harmonics[lm, 7])
+                            old = load(out, (i, lm, s * width + n))
+                            store(out, (i, lm, s * width + n), old + (left + right))
+            p += count
+
+
+@loop
+def pull_back_carried(start, stop, first, j, vectors, distances, strengths, table, step, l_max, n_radial, norm, d_out,
+                      need_gradient, pair_gradient, pair_strengths):
+    """pair_gradient[p] += dE/d(r_j - r_i) if needed, pair_strengths[p, s] = dE/dq_js through the pair p."""
+    width, orders, carried = table.shape[3], table.shape[2], strengths.shape[1]
+    alike = np.zeros(len(strengths), np.int64)
+    unit, inverse = np.empty((3, LANES)), np.empty(LANES)
+    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
+    cosines = np.empty((2 * l_max + 2, LANES))
+    harmonics, gradients = np.empty(((l_max + 1) ** 2, LANES)), np.empty((3, (l_max + 1) ** 2, LANES))
+    rows = np.empty((orders, LANES, width))
+    values, slopes = np.empty((orders, n_radial, LANES)), np.empty((orders, n_radial, LANES))  # [l, n, pair]
+    charge, result = np.empty((carried, LANES)), np.empty((3, LANES))
+    for i in range(start, stop):
+        p = first[i]
+        while p < first[i + 1]:
+            count = _block(p, first[i + 1], j, vectors, distances, alike, unit, inverse)
+            _harmonics(l_max, norm, unit, legendre, cosines, harmonics)
+            _radial_values(p, count, distances, table, step, rows)
+            for k in range(orders):
+                for n in range(n_radial):
+                    store(values, (k, n, 0), gather(rows[k], n))
+            for s in range(carried):
+                for b in range(LANES):
+                    charge[s, b] = strengths[j[p + min(b, count - 1)], s]
+            if need_gradient:
+                _harmonic_gradients(l_max, norm, unit, legendre, cosines, gradients)
+                _radial_slopes(p, count, distances, table, step, rows)
+                for k in range(orders):
+                    for n in range(n_radial):
+                        store(slopes, (k, n, 0), gather(rows[k], n))
+                gx, gy, gz, lost, along = splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+                for s in range(carried):
+                    total, q = splat(0.0), load(charge, (s, 0))
+                    for l in range(l_max + 1):
+                        k = min(l, orders - 1)
+                        for lm in range(l * l, (l + 1) * (l + 1)):
+                            value, slope = splat(0.0), splat(0.0)
+                            for n in range(n_radial):
+                                d = d_out[i, lm, s * width + n]
+                                value += load(values, (k, n, 0)) * d
+                                slope += load(slopes, (k, n, 0)) * d
+                            y = load(harmonics, (lm, 0))
+                            total += value * y
+                            value = value * q
+                            gx += value * load(gradients, (0, lm, 0))
+                            gy += value * load(gradients, (1, lm, 0))
+                            gz += value * load(gradients, (2, lm, 0))
+                            lost += value * y * float(l)
+                            along += slope * q * y
+                    store(charge, (s, 0), total)
+                over = load(inverse, (0,))
+                along -= lost * over
+                store(result, (0, 0), gx * over + along * load(unit, (0, 0)))
+                store(result, (1, 0), gy * over + along * load(unit, (1, 0)))
+                store(result, (2, 0), gz * over + along * load(unit, (2, 0)))
+                for b in range(count):
+                    for c in range(3):
+                        pair_gradient[p + b, c] += result[c, b]
+            else:
+                for s in range(carried):
+                    total = splat(0.0)
+                    for l in range(l_max + 1):
+                        k = min(l, orders - 1)
+                        for lm in range(l * l, (l + 1) * (l + 1)):
+                            value = splat(0.0)
+                            for n in range(n_radial):
+                                value += load(values, (k, n, 0)) * d_out[i, lm, s * width + n]
+                            total += value * load(harmonics, (lm, 0))
+                    store(charge, (s, 0), total)
+            for b in range(count):
+                for s in range(carried):
+                    pair_strengths[p + b, s] = charge[s, b]
+            p += count
+
+
+@loop
+def gather_strengths(start, stop, j, pair_strengths, d_strengths):
+    """d_strengths[j of p] += pair_strengths[p]; for one thread only."""
+    for p in range(start, stop):
+        for s in range(d_strengths.shape[1]):
+            d_strengths[j[p], s] += pair_strengths[p, s]

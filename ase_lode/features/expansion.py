@@ -48,6 +48,26 @@ class NeighborExpansion:
         run(loops.pull_back, len(d_out), n_threads, pairs.first, pairs.j, pairs.vectors, pairs.distances, species,
             self._radial.table, self._radial.step, self._l_max, self._radial.n_radial, self._norm, d_out, pair_gradient)
 
+    def add_carried(self, pairs, strengths, out, n_threads):
+        """Add the expansion of all neighbours weighed by their strengths, (atoms, s), to `out`: (atoms, lm, s x lanes).
+        """
+        run(loops.expand_carried, len(out), n_threads, pairs.first, pairs.j, pairs.vectors, pairs.distances, strengths,
+            self._radial.table, self._radial.step, self._l_max, self._norm, out)
+
+    def pull_back_carried(self, pairs, strengths, d_out, pair_gradient, n_threads):
+        """dE/d(strengths), shape (atoms, s), given dE/d(out) of `add_carried`.
+
+        Also adds dE/d(r_j - r_i) to `pair_gradient`, shape (pairs, 3), unless that is None.
+        """
+        pair_strengths = np.empty((len(pairs.j), strengths.shape[1]))
+        need = pair_gradient is not None
+        run(loops.pull_back_carried, len(d_out), n_threads, pairs.first, pairs.j, pairs.vectors, pairs.distances,
+            strengths, self._radial.table, self._radial.step, self._l_max, self._radial.n_radial, self._norm, d_out,
+            need, pair_gradient if need else np.empty((0, 3)), pair_strengths)
+        d_strengths = np.zeros_like(strengths)
+        loops.gather_strengths(0, len(pairs.j), pairs.j, pair_strengths, d_strengths)
+        return d_strengths
+
     def jacobian(self, pairs):
         """d(R_nl Y_lm)/d(r_j - r_i) of every pair, shape (pairs, 3, lm, n_radial); for training, never for MD."""
         return pair_jacobian(pairs, *self._radial.evaluate(pairs.distances), self._l_max)

@@ -1,0 +1,296 @@
+"""Gradients of the loss of a network by its parameters, with the reverse pass alone."""
+
+import copy
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from ase_lode.models.baseline import compositions
+from ase_lode.models.network import Graph, Part
+from ase_lode.neighbors import NeighborList, PairList
+
+#: Largest displacement in Å, and largest strain, of the differences in d/dθ of forces and stresses: the error is 1e-10.
+DISPLACEMENT = 1e-5
+#: Structures of a batch are divided into this many shares whatever the number of threads: same sums, same bits.
+SHARES = 2
+
+
+class Sample:
+    """A labelled structure with its pairs, ready to be displaced.
+
+    Parameters
+    ----------
+    structure : Structure
+    network : Network
+    energy : float or None
+        Label less the baseline, in eV.
+    """
+
+    def __init__(self, structure, network, energy):
+        self.structure, self.system, self.energy = structure, structure.system, energy
+        self.forces, self.dipole = structure.forces, structure.dipole
+        self.stress, self.charges = structure.stress, structure.charges
+        self.species = network.species(self.system)
+        self.pairs = NeighborList(network.cutoff).pairs(self.system, network.density.cutoff)
+        self._cutoff = network.density.cutoff
+
+    def __len__(self):
+        return len(self.species)
+
+    def moved(self, displacement, strain):
+        """The system and its pairs after a displacement, (atoms, 3), and a strain r → r(1 + ε)ᵀ."""
+        system, pairs = self.system, self.pairs
+        if displacement is None:
+            return system, pairs
+        deform = np.eye(3) + strain
+        vectors = (pairs.vectors + displacement[pairs.j] - displacement[pairs.i]) @ deform.T
+        system = replace(system, positions=(system.positions + displacement) @ deform.T, cell=system.cell @ deform.T)
+        return system, replace(pairs, vectors=vectors, distances=np.sqrt((vectors**2).sum(axis=1)))
+
+    def neighbors(self, pairs):
+        """The structure's pairs for fields of the same cutoff, and a search for others."""
+        return _Known(pairs, self._cutoff)
+
+
+@dataclass(frozen=True)
+class _Known:
+    known: PairList
+    cutoff: float
+
+    def pairs(self, system, cutoff, n_threads):
+        """Pairs of the structure inside a cutoff."""
+        return self.known if cutoff == self.cutoff else NeighborList(cutoff).pairs(system, cutoff, n_threads)
+
+
+def join(samples, moves, n_elements):
+    """One graph of all samples, followed by one lonely atom of each element."""
+    moved = [sample.moved(*move) for sample, move in zip(samples, moves)]
+    atoms = np.concatenate(([0], np.cumsum([len(s) for s in samples])))
+    pairs = np.concatenate(([0], np.cumsum([len(p.j) for _, p in moved])))
+    first = [p.first[:-1] + start for (_, p), start in zip(moved, pairs)]
+    joined = PairList(np.concatenate([*first, np.full(n_elements + 1, pairs[-1])]),
+                      np.concatenate([p.i + start for (_, p), start in zip(moved, atoms)]),
+                      np.concatenate([p.j + start for (_, p), start in zip(moved, atoms)]),
+                      np.concatenate([p.vectors for _, p in moved]), np.concatenate([p.distances for _, p in moved]))
+    parts = [Part(system, slice(a, b), slice(c, d), sample.neighbors(p))
+             for (system, p), sample, a, b, c, d in zip(moved, samples, atoms, atoms[1:], pairs, pairs[1:])]
+    return Graph(np.concatenate([*(s.species for s in samples), np.arange(n_elements)]), joined, parts)
+
+
+class Loss:
+    """Sum over structures of squared residuals, each divided by its label's scale, and its gradient.
+
+    With F = -dE/dr the gradient of a force term w |F - F_ref|² by the parameters θ is -2 d/dε dE/dθ(r + εv) at ε = 0,
+    v = w (F - F_ref): a central difference of two reverse passes. Stresses are strains by w (σ - σ_ref) in the same way.
+
+    Parameters
+    ----------
+    network : Network
+    scales : Scales
+        Divisors of the residuals; energies in eV per square root of atoms.
+    dipole : float
+        Divisor of dipoles in e·Å, 0 leaves them out. The charges are the strengths of the first field of 1/r.
+    charges : float
+        Divisor of reference charges in e, 0 leaves them out.
+    n_threads : int
+    """
+
+    def __init__(self, network, scales, dipole=0.0, charges=0.0, n_threads=1):
+        self.network, self.scales, self._dipole, self._charges = network, scales, dipole, charges
+        self._copies = [copy.deepcopy(network) for _ in range(SHARES)]
+        self._n_threads = n_threads
+        coulomb = [k for k, field in enumerate(network.fields) if field.config.exponent == 1]
+        self._channel = coulomb[0] if coulomb else None
+
+    def gradient(self, parameters, samples, energy_weight=1.0):
+        """Loss and its derivatives by the parameters.
+
+        Returns
+        -------
+        loss : float
+        gradient : dict of arrays
+        """
+        shares = [samples[k::SHARES] for k in range(SHARES) if samples[k::SHARES]]
+
+        def work(share):
+            return self._share(self._copies[share], parameters, shares[share], energy_weight)
+
+        # Shares side by side: matrix products must not start threads of their own on the same cores.
+        with threadpool_limits(1), ThreadPoolExecutor(self._n_threads) as pool:
+            results = list(pool.map(work, range(len(shares))))
+        gradient = results[0][1]
+        for _, more in results[1:]:
+            for name, value in more.items():
+                gradient[name] += value
+        return sum(loss for loss, _ in results), gradient
+
+    def _share(self, network, parameters, samples, energy_weight):
+        n_elements = len(network.elements)
+        graph = join(samples, [(None, None)] * len(samples), n_elements)
+        energies, charges, state = network.compute(parameters, graph)
+        gradient, virials = network.pull_back(parameters, state, np.ones(len(energies)))
+        alone = energies[-n_elements:]
+        loss, doubled, moves, seeds, charge_seeds = 0.0, [], [], [], []
+        for number, (sample, part) in enumerate(zip(samples, graph.parts)):
+            seed, more = 0.0, 0.0
+            if sample.energy is not None and self.scales.energy > 0:
+                error = energies[part.atoms].sum() - alone[sample.species].sum() - sample.energy
+                factor = energy_weight / (self.scales.energy**2 * len(sample))
+                more, seed = factor * error**2, factor * error
+            displacement, strain, term = self._residuals(sample, gradient[part.atoms], virials[number])
+            largest = max(abs(displacement).max(), abs(strain).max(), 1e-300)
+            step = DISPLACEMENT / largest
+            charge_seed, charge_term = self._charge_residuals(sample, charges[part.atoms])
+            loss += more + term + charge_term
+            for sign in (1, -1):
+                doubled.append(sample)
+                moves.append((sign * step * displacement, sign * step * strain))
+                seeds.append(seed - sign / step)
+                charge_seeds.append(charge_seed)
+        return loss, self._pull(network, parameters, doubled, moves, seeds, charge_seeds)
+
+    def _residuals(self, sample, gradient, virial):
+        """Displacement v and strain of a structure, and its part of the loss."""
+        displacement, strain, loss = np.zeros_like(gradient), np.zeros((3, 3)), 0.0
+        if sample.forces is not None and self.scales.forces > 0:
+            error = -gradient - sample.forces
+            displacement = error / self.scales.forces**2
+            loss += np.sum(error * displacement)
+        if sample.stress is not None and self.scales.stress > 0:
+            volume = sample.system.measure
+            error = (virial + virial.T) / (2 * volume)
+            error = error[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]] - sample.stress
+            v = -error / (self.scales.stress**2 * volume)
+            strain = np.array([[v[0], v[5] / 2, v[4] / 2], [v[5] / 2, v[1], v[3] / 2], [v[4] / 2, v[3] / 2, v[2]]])
+            loss += np.sum(error**2) / self.scales.stress**2
+        return displacement, strain, loss
+
+    def _charge_residuals(self, sample, charges):
+        """Half of dL/dq of every atom and field, for each of the two passes, and that part of the loss."""
+        seed, loss = np.zeros_like(charges), 0.0
+        if self._channel is None:
+            return seed, loss
+        q = charges[:, self._channel]
+        if self._dipole and sample.dipole is not None:
+            positions = sample.system.positions
+            error = q @ positions - sample.dipole
+            seed[:, self._channel] += positions @ error / self._dipole**2
+            loss += np.sum(error**2) / self._dipole**2
+        if self._charges and sample.charges is not None:
+            error = q - sample.charges
+            seed[:, self._channel] += error / self._charges**2
+            loss += np.sum(error**2) / self._charges**2
+        return seed, loss
+
+    @staticmethod
+    def _pull(network, parameters, samples, moves, seeds, charge_seeds):
+        n_elements = len(network.elements)
+        graph = join(samples, moves, n_elements)
+        _, charges, state = network.compute(parameters, graph)
+        d_energies, d_charges = np.zeros(len(graph.species)), np.zeros_like(charges)
+        for part, sample, seed, charge_seed in zip(graph.parts, samples, seeds, charge_seeds):
+            d_energies[part.atoms] = seed
+            d_charges[part.atoms] = charge_seed
+            d_energies[-n_elements:] -= seed * np.bincount(sample.species, minlength=n_elements)
+        result = {name: np.zeros(shape) for name, shape in network.shapes.items()}
+        network.pull_back(parameters, state, d_energies, d_charges, result, need_gradient=False)
+        return result
+
+
+def make_samples(structures, network, baseline):
+    """Structures with their pairs; the baseline's repulsion is zero on all of them."""
+    counts = compositions([s.system for s in structures], baseline.elements)
+    return [Sample(s, network, None if s.energy is None else s.energy - count @ baseline.energies)
+            for s, count in zip(structures, counts)]
+
+
+def errors(network, parameters, samples, n_threads=1):
+    """Root mean square errors of energy per atom (eV), forces (eV/Å), stress (eV/Å³) and dipole (e·Å)."""
+    n = len(network.elements)
+    alone = network.isolated(parameters)[0]
+    copies = [copy.deepcopy(network) for _ in range(n_threads)]
+    coulomb = [k for k, field in enumerate(network.fields) if field.config.exponent == 1]
+
+    def work(k):
+        found = []
+        for sample in samples[k::n_threads]:
+            graph = join([sample], [(None, None)], n)
+            energies, charges, state = copies[k].compute(parameters, graph)
+            gradient, virials = copies[k].pull_back(parameters, state, np.ones(len(energies)))
+            here = {}
+            if sample.energy is not None:
+                here["energy"] = (energies[:-n].sum() - alone[sample.species].sum() - sample.energy) / len(sample)
+            if sample.forces is not None:
+                here["forces"] = (gradient[:-n] + sample.forces).ravel()
+            if sample.stress is not None:
+                stress = (virials[0] + virials[0].T) / (2 * sample.system.measure)
+                here["stress"] = stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]] - sample.stress
+            if sample.dipole is not None and coulomb:
+                here["dipole"] = charges[:-n, coulomb[0]] @ sample.system.positions - sample.dipole
+            found.append(here)
+        return found
+
+    with threadpool_limits(1), ThreadPoolExecutor(n_threads) as pool:
+        found = [here for part in pool.map(work, range(n_threads)) for here in part]
+    kinds = sorted({kind for here in found for kind in here})
+    return {kind: float(np.sqrt(np.mean(np.hstack([here[kind] for here in found if kind in here]) ** 2)))
+            for kind in kinds}
+
+
+def initial(network, samples, seed, size=40):
+    """Starting parameters: channels and inputs of unit variance on a few structures, small outputs."""
+    rng = np.random.default_rng(seed)
+    theta = {name: np.zeros(shape) for name, shape in network.shapes.items()}
+    chosen = samples[:: max(1, len(samples) // size)]
+    graph = join(chosen, [(None, None)] * len(chosen), len(network.elements))
+    species, l_max = graph.species, network._l_max
+    for name, shape in network.shapes.items():
+        if ".weights" in name:
+            last = name == f"{name.split('.')[0]}.weights{len(network._perceptrons[0]._pairs) - 1}"
+            theta[name] = rng.standard_normal(shape) / np.sqrt(shape[1]) * (0.1 if last else 1.0)
+        elif name.endswith(".scale"):
+            theta[name][:] = 1.0
+    lanes, used = network.density.lanes, network.density.n_radial
+    theta["first.bias%d" % (len(network._perceptrons[0]._pairs) - 1)][:, :network._strengths] = rng.standard_normal(
+        (len(network.elements), network._strengths))
+
+    def spread(values, blocks):
+        """Root mean square of columns by element and l."""
+        result = np.ones((len(network.elements) * (l_max + 1), values.shape[2]))
+        for s in range(len(network.elements)):
+            for l in range(l_max + 1):
+                block = values[species == s, l * l:(l + 1) ** 2]
+                if len(block):
+                    result[s * (l_max + 1) + l] = np.sqrt(np.mean(block**2, axis=(0, 1)))
+        return result
+
+    def draw(values, count):
+        rms = spread(values, count)
+        floor = rms.max(axis=1, keepdims=True) * 1e-3 + 1e-12
+        active = (rms > floor).sum(axis=1)[:, None, None]
+        weights = rng.standard_normal((*rms.shape, network.channels)) / np.sqrt(np.maximum(active, 1))
+        return np.where(rms[:, :, None] > floor[:, :, None], weights / np.maximum(rms, floor)[:, :, None], 0.0)
+
+    def standardise(number, channels):
+        inputs = network._invariants.compute(channels, 1).reshape(len(species), -1)
+        for s in range(len(network.elements)):
+            here = inputs[species == s]
+            prefix = ("first", "second")[number]
+            theta[f"{prefix}.mean"][s] = here.mean(axis=0)
+            theta[f"{prefix}.scale"][s] = 1.0 / np.maximum(here.std(axis=0), 1e-6)
+
+    state = network.compute(theta, graph)[2]
+    theta["first.density"] = draw(state[3], lanes)
+    state = network.compute(theta, graph)[2]
+    standardise(0, state[4])
+    state = network.compute(theta, graph)[2]
+    own, carried, far = state[3], state[7], state[8]
+    theta["second.density"] = draw(own, lanes) / np.sqrt(2)
+    theta["second.carried"] = draw(carried, lanes) / np.sqrt(2)
+    if far is not None:
+        theta["second.fields"] = draw(far, used) * 0.3
+    state = network.compute(theta, graph)[2]
+    standardise(1, state[10])
+    return theta
