@@ -78,12 +78,14 @@ class LODECalculator(Calculator):
         self._evaluator = Evaluator(self.potential, tolerance)
         self._neighbors = NeighborList(self._evaluator.representation.cutoff, skin)
 
-    def check_state(self, atoms, tol=1e-15):
-        """ASE's list of changes, and the charge in `atoms.info`, which ASE does not look at."""
-        changes = super().check_state(atoms, tol)
-        if self.atoms is not None and self._charge is None:
-            if self.atoms.info.get("charge", 0.0) != atoms.info.get("charge", 0.0):
-                changes.append("charge")
+    def check_state(self, atoms, tol=0.0):
+        """What changed since the last evaluation, to the last bit; ASE does not look at the charge in `atoms.info`."""
+        if self.atoms is None:
+            return list(all_changes)
+        changes = [name for name in ("positions", "numbers", "cell", "pbc")
+                   if not np.array_equal(getattr(self.atoms, name), getattr(atoms, name))]
+        if self._charge is None and self.atoms.info.get("charge", 0.0) != atoms.info.get("charge", 0.0):
+            changes.append("charge")
         return changes
 
     def calculate(self, atoms=None, properties=None, system_changes=all_changes):

@@ -4,16 +4,18 @@ Four things are set right here. ASE's thermostats count 3N degrees of freedom; t
 the angular momentum, are conserved, so the rest would be too hot by 3N/(3N-3) or more. The full-cell barostat counts
 nine cell degrees of freedom, but its strain rate is symmetric and has six. LangevinBAOAB does not record the heat it
 exchanges, without which nothing is conserved. The in-plane barostat is new: three degrees of freedom in the plane of
-a and b.
+a and b. Chains are integrated in plain floats, since they act on the momenta through one factor only; with ASE's
+arrays they would take longer than a small molecule's forces.
 """
 
+import math
 from operator import attrgetter
 
 import numpy as np
 from ase import units
 from ase.md.bussi import Bussi
 from ase.md.langevinbaoab import LangevinBAOAB
-from ase.md.nose_hoover_chain import MTKNPT, IsotropicMTKNPT, NoseHooverChainNVT
+from ase.md.nose_hoover_chain import FOURTH_ORDER_COEFFS, MTKNPT, IsotropicMTKNPT, NoseHooverChainNVT
 from ase.md.verlet import VelocityVerlet
 
 from ase_lode.dynamics.settings import CONSTANT_PRESSURE
@@ -113,6 +115,51 @@ class LangevinNVT(Ensemble, LangevinBAOAB):
         return energy - self.heat
 
 
+def integrate_chain(twice_kinetic, dof, kT, masses, positions, momenta, delta):
+    """Let a Nosé-Hoover chain act on what it thermostats for a time.
+
+    The factorisation of Martyna, Tuckerman, Tobias and Klein, Mol. Phys. 87, 1117 (1996), at fourth order.
+
+    Parameters
+    ----------
+    twice_kinetic : float
+        Twice the kinetic energy of the thermostatted momenta in eV.
+    dof : float
+        Their degrees of freedom.
+    kT : float
+        Target in eV.
+    masses, positions, momenta : array, shape (links,)
+        Of the chain; positions and momenta are changed in place.
+    delta : float
+        Time in ASE's unit.
+
+    Returns
+    -------
+    float
+        Factor of the thermostatted momenta.
+    """
+    q, x, p = masses.tolist(), positions.tolist(), momenta.tolist()
+    last, factor = len(q) - 1, 1.0
+
+    def kick(link, time):
+        """Half a kick, between two quarters of the friction by the next link."""
+        friction = math.exp(-0.5 * time * p[link + 1] / q[link + 1]) if link < last else 1.0
+        force = factor**2 * twice_kinetic - dof * kT if link == 0 else p[link - 1] ** 2 / q[link - 1] - kT
+        p[link] = (p[link] * friction + time * force) * friction
+
+    for share in FOURTH_ORDER_COEFFS:
+        time = share * delta
+        for link in range(last, -1, -1):
+            kick(link, time / 2)
+        for link in range(last + 1):
+            x[link] += time * p[link] / q[link]
+        factor *= math.exp(-time * p[0] / q[0])
+        for link in range(last + 1):
+            kick(link, time / 2)
+    positions[:], momenta[:] = x, p
+    return factor
+
+
 class Chain(Ensemble):
     """A Nosé-Hoover chain on the particles, told the number of degrees of freedom."""
 
@@ -125,6 +172,12 @@ class Chain(Ensemble):
         thermostat = self._thermostat
         thermostat._num_atoms_global = dof / 3
         thermostat._Q[0] = dof * thermostat._kT * thermostat._tdamp**2
+        thermostat.integrate_nhc = self._integrate_thermostat
+
+    def _integrate_thermostat(self, momenta, delta):
+        chain = self._thermostat
+        twice_kinetic = float((momenta**2 / self.masses).sum())
+        return momenta * integrate_chain(twice_kinetic, self.dof, chain._kT, chain._Q, chain._eta, chain._p_eta, delta)
 
     def set_target(self, kT, pressure):
         self._thermostat._kT = kT
@@ -154,6 +207,17 @@ class Barostat(Chain):
         super().__init__(atoms, settings, dof, pressure_au=settings.pressure_GPa[0] * units.GPa,
                          pdamp=settings.taup_fs * units.fs)
         self._num_atoms_global = dof / 3
+        self._barostat.integrate_nhc_baro = self._integrate_barostat
+
+    def _integrate_barostat(self, momentum, delta):
+        chain = self._barostat
+        return momentum * integrate_chain(float(np.sum(momentum**2)) / chain._W, self.strains, chain._kT, chain._R,
+                                          chain._xi, chain._p_xi, delta)
+
+    def _get_stress(self):
+        """Minus the stress with its kinetic part, shape (3, 3), in eV/Å³."""
+        self._update_atoms()
+        return self._p.T @ (self._p / self.masses) / self._get_volume() - self.atoms.get_stress(voigt=False)
 
     def set_target(self, kT, pressure):
         self._thermostat._kT = self._barostat._kT = kT
@@ -168,6 +232,10 @@ class IsotropicNPT(Barostat, IsotropicMTKNPT):
     """Constant pressure at constant cell shape."""
 
     state = (*Barostat.state, "_eps", "_p_eps", "_cell0", "_volume0")
+    strains = 1
+
+    def _get_pressure(self):
+        return np.trace(self._get_stress()) / 3
 
     def _get_cell_kinetic_energy(self):
         return self._p_eps**2 / (2 * self._barostat.W)
