@@ -69,22 +69,22 @@ def potential(fields="charges", repulsion=True, seed=0, posterior=False, **densi
 def molecule(n=7, seed=1):
     """Atoms at chemical distances without any symmetry."""
     box = 4.5 * max(1.0, n / 9) ** (1 / 3) * np.eye(3)
-    return Atoms(("HCOHHCO" * n)[:n], positions=_scatter(n, 1.1, box, False, seed))
+    return Atoms(("HCOHHCO" * n)[:n], positions=scatter(n, 1.1, box, False, seed))
 
 
 def bulk(seed=2):
     """A triclinic crystal of eight atoms."""
-    return Atoms("HCOHHCOH", positions=_scatter(8, 1.3, CELL, True, seed), cell=CELL, pbc=True)
+    return Atoms("HCOHHCOH", positions=scatter(8, 1.3, CELL, True, seed), cell=CELL, pbc=True)
 
 
 def slab(seed=3):
     """A triclinic slab whose third cell vector is a dummy."""
-    atoms = Atoms("HCOHHCOH", positions=_scatter(8, 1.3, CELL, True, seed), cell=CELL, pbc=(True, True, False))
+    atoms = Atoms("HCOHHCOH", positions=scatter(8, 1.3, CELL, True, seed), cell=CELL, pbc=(True, True, False))
     atoms.cell[2] = [0.3, -0.5, 17.0]
     return atoms
 
 
-def _scatter(n, closest, cell, periodic, seed):
+def scatter(n, closest, cell, periodic, seed):
     """Random positions in a cell, none closer than a distance."""
     rng, found = np.random.default_rng(seed), []
     shifts = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3), axis=-1).reshape(-1, 3) @ cell if periodic else np.zeros((1, 3))

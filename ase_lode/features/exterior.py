@@ -6,19 +6,18 @@ V_i,alm = Σ_j q_ja [1 - f_c(r_ij)] Y_lm(r̂_ij) / r_ij^(p+l), summed over all a
 from functools import cached_property
 
 import numpy as np
-from scipy.special import gamma, gammainc
+from scipy.special import gamma
 
 from ase_lode.features.density import Y00
 from ase_lode.features.expansion import NeighborExpansion, pair_jacobian, pair_rows
 from ase_lode.features.sources import Sources
-from ase_lode.field import DirectExterior, EwaldSum, ParticleMesh, background, choose, reach
+from ase_lode.features.split import FADE, smooth, split, switched, tail
+from ase_lode.field import DirectExterior, EwaldSum, ParticleMesh, background, reach
 from ase_lode.neighbors import NeighborList
-from ase_lode.radial import RadialTable, shifted_cosine, shifted_cosine_slope
+from ase_lode.radial import RadialTable
 
 #: Isolated systems up to this size are summed directly: exact, and faster than a mesh.
 DIRECT_BELOW = 1000
-#: Share of the near range over which the remainder is brought to exactly zero, so that energies stay continuous.
-FADE = 0.1
 #: Rows of training neglect this much, well below the mesh's default tolerance, at this width of the split in Å, where
 #: wave vectors and pairs of a hundred atoms cost about the same.
 ROWS_TOLERANCE = 1e-7
@@ -29,8 +28,7 @@ class ExteriorField:
     """Field expansion with `near_field: exterior`.
 
     A periodic or large system is split as in Ewald summation: the field of Gaussians of width s on a mesh, and a
-    remainder [Q(p/2 + l, r²/2s²) - f_c(r)]/r^(p+l) over the pairs inside the cutoff, with Q = 1 - P the regularised
-    incomplete gamma function; s is so small that the remainder ends at the cutoff.
+    remainder over the pairs inside the cutoff; s is so small that the remainder ends there (see `split`).
 
     Parameters
     ----------
@@ -39,7 +37,7 @@ class ExteriorField:
     elements : list of str
         Chemical symbols in the order of the species index.
     tolerance : float
-        Relative error of the field and its first derivatives.
+        Relative root-mean-square error of the field and its first derivatives.
     """
 
     n_radial = 1
@@ -47,9 +45,10 @@ class ExteriorField:
     def __init__(self, config, elements, tolerance):
         self.config = config
         self.elements = elements
-        self._width = config.cutoff / choose(tolerance, config.exponent, config.max_angular)[0]
+        self._width, mesh_tolerance = split(tolerance, config.exponent, config.max_angular, config.cutoff,
+                                            config.cutoff_width)
         self.cutoff = config.cutoff
-        self.mesh = ParticleMesh(config.exponent, config.max_angular, self._width, tolerance)
+        self.mesh = ParticleMesh(config.exponent, config.max_angular, self._width, mesh_tolerance)
         self._direct = DirectExterior(config.exponent, config.max_angular, config.cutoff, config.cutoff_width)
         self._orders = [(l, slice(l * l, (l + 1) ** 2)) for l in range(config.max_angular + 1)]
 
@@ -68,11 +67,11 @@ class ExteriorField:
         if not system.pbc.any() and len(system) <= DIRECT_BELOW:
             values, state = self._direct.compute(system, sources.strengths, n_threads)
             return values.transpose(0, 2, 1), (state, None, species, sources)
-        smooth, state = self.mesh.compute(system, sources.strengths, n_threads)
+        far, state = self.mesh.compute(system, sources.strengths, n_threads)
         pairs = neighbors.pairs(system, self.cutoff, n_threads)
         near = self._near_array(system)
         self._remainder.add(pairs, species, near.reshape(near.shape[:2] + (-1,)), n_threads)
-        values = smooth.transpose(0, 2, 1).copy()
+        values = far.transpose(0, 2, 1).copy()
         for l, block in self._orders:
             values[:, block] += near[:, block, :, l] @ sources.mix
         values[:, 0] += Y00 * (self._background(system) * sources.total - self._self_field() * sources.strengths)
@@ -123,10 +122,10 @@ class ExteriorField:
             results = [(0.0, 0.0)] * len(forms)
             pairs = all_pairs(system)
         for number, form in enumerate(forms):
-            values, slopes = self._switched(pairs.distances, form.l)
+            values, slopes = switched(pairs.distances, exponent + form.l, self.cutoff, self.config.cutoff_width)
             if system.pbc.any():
-                smooth = _smooth(pairs.distances, form.l, exponent, width)
-                values, slopes = values - smooth[0], slopes - smooth[1]
+                value, slope = smooth(pairs.distances, form.l, exponent, width)
+                values, slopes = values - value, slopes - slope
             near = pair_jacobian(pairs, values[:, None, None], slopes[:, None, None], form.l)[:, :, form.block, 0]
             near = pair_rows(pairs, near, form, strengths)
             gradient, virial = (part + more for part, more in zip(results[number], near))
@@ -153,37 +152,18 @@ class ExteriorField:
         half = self.config.exponent / 2
         return (2 * self._width**2) ** -half / gamma(half + 1)
 
-    def _switched(self, r, l):
-        """[1 - f_c(r)]/r^(p+l) and its slope: what the field is made of."""
-        switch, power = (self.cutoff, self.config.cutoff_width), self.config.exponent + l
-        value = (1.0 - shifted_cosine(r, *switch)) / r**power
-        return value, -shifted_cosine_slope(r, *switch) / r**power - power * value / r
-
     def _radial(self, r):
-        """Values and slopes of the remainder, (points, 1, l): the field less (1 - g + g P)/r^(p+l).
-
-        The fade g ends Q = 1 - P alone: f_c is the same here as in the direct sum.
-        """
-        fade = shifted_cosine(r, self.cutoff, FADE * self.cutoff)
-        fade_slope = shifted_cosine_slope(r, self.cutoff, FADE * self.cutoff)
+        """Values and slopes of the remainder, (points, 1, l)."""
         safe = np.maximum(r, 1e-10 * self._width)
-        values, slopes = [], []
-        for l, _ in self._orders:
-            power = self.config.exponent + l
-            whole, whole_slope = self._switched(safe, l)
-            smooth, smooth_slope = _smooth(safe, l, self.config.exponent, self._width)
-            point = safe**-power
-            values.append(whole - (1.0 - fade) * point - fade * smooth)
-            slopes.append(whole_slope + fade_slope * (point - smooth) + (1.0 - fade) * power * point / safe
-                          - fade * smooth_slope)
-        return np.stack(values, axis=1)[:, None], np.stack(slopes, axis=1)[:, None]
+        parts = [self._remainder_of(safe, l) for l, _ in self._orders]
+        values, slopes = (np.stack(part, axis=1)[:, None] for part in zip(*parts))
+        return values, slopes
 
-
-def _smooth(r, l, exponent, width):
-    """P(p/2 + l, r²/2s²)/r^(p+l), the field of a smeared source, and its slope."""
-    power, order, x = exponent + l, exponent / 2 + l, r**2 / (2 * width**2)
-    value = gammainc(order, x) / r**power
-    return value, x ** (order - 1) * np.exp(-x) / gamma(order) * r ** (1 - power) / width**2 - power * value / r
+    def _remainder_of(self, r, l):
+        exponent = self.config.exponent
+        whole = switched(r, exponent + l, self.cutoff, self.config.cutoff_width)
+        return [total - part - rest for total, part, rest in zip(
+            whole, smooth(r, l, exponent, self._width), tail(r, l, exponent, self._width, self.cutoff))]
 
 
 def all_pairs(system):

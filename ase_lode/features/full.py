@@ -11,9 +11,11 @@ from scipy.special import gamma, gammainc
 from ase_lode.errors import StructureError
 from ase_lode.features.density import Y00
 from ase_lode.features.expansion import Form, NeighborExpansion, pair_rows
-from ase_lode.features.exterior import DIRECT_BELOW, FADE, smooth_rows
+from ase_lode.features.exterior import DIRECT_BELOW, smooth_rows
 from ase_lode.features.sources import Sources
-from ase_lode.field import FullReciprocal, ParticleMesh, PowerLaw, choose
+from ase_lode.features.split import FADE
+from ase_lode.field import FullReciprocal, ParticleMesh, PowerLaw
+from ase_lode.field import reach as reach_of
 from ase_lode.neighbors import NeighborList
 from ase_lode.radial import (
     RadialTable,
@@ -199,7 +201,7 @@ class _MeshSum:
         l = np.arange(config.max_angular + 1)
         self._moments = 4 * np.pi / (2 * l[:, None] + 1) * moments(projection.basis, l + 2)
         self._moments_of_lm = np.repeat(self._moments, 2 * l + 1, axis=0)
-        reach, _, _ = choose(tolerance, 1, config.max_angular)
+        reach = reach_of(tolerance, 1, config.max_angular)
         if config.basis == "gto":
             self._width = np.hypot(config.smearing, projection.basis.widest)
             self.reach = (reach + 0.6) * self._width

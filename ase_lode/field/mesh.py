@@ -80,7 +80,7 @@ class ParticleMesh:
             raise ConfigError(f"Exponent {exponent} is not supported by the particle mesh; choose one from 1 to 6.")
         self.exponent, self.max_angular, self.width, self.tolerance = exponent, max_angular, width, tolerance
         self.shape = shape
-        self._reach, spacing, self.order = choose(tolerance, exponent, max_angular)
+        self._reach, spacing, self.order = choose(tolerance, exponent, max_angular, width)
         self.spacing = spacing * width
         factors = harmonics.hobson(exponent, max_angular)[:, None]
         self._harmonics = harmonics.solid_harmonics(max_angular) / factors  # [lm, monomial]

@@ -25,7 +25,7 @@ def test_mesh(exponent, pbc):
     gradient, virial, strengths = errors(ParticleMesh(exponent, 2, 1.2, 1e-5), pbc)
     assert gradient < 1e-9 and strengths < 1e-11
     # A wire that is not along a Cartesian axis turns its mesh with it, and the field sees that to the mesh's tolerance.
-    assert virial < (1e-6 if sum(pbc) == 1 else 1e-7 if sum(pbc) == 2 else 1e-9)
+    assert virial < (3e-6 if sum(pbc) == 1 else 1e-7 if sum(pbc) == 2 else 1e-9)
 
 
 @pytest.mark.parametrize("shape", [(12, 13, 14), (30, 25, 27)])
