@@ -1,17 +1,18 @@
 """Particle mesh: spreading onto a grid and reading off it with B-splines, and sums over its Fourier modes.
 
-The spline order and the number of derivatives are passed as tuples of that length: their lengths are known when a loop
-is compiled, which unrolls the innermost loops. Grids are periodic, shape (channels, x, y, z). Indices of the innermost
-loops are made unsigned, which spares the test for counting from the end.
+The innermost loops run along z in vectors: `weights` are padded with zeros to a multiple of 8, and grids have the shape
+(channels, x, y * (z + margin)), where the margin, as long as a padded stencil, stands for the first points again. The
+numbers of derivatives and of vectors in a stencil are passed as tuples of that length: they are known when a loop is
+compiled, which unrolls its loops.
 """
 
 import numpy as np
 
-from ase_lode._loops.compile import loop
+from ase_lode._loops.compile import LANES, load, loop, splat, store, total
 
 
 @loop
-def splines(start, stop, coordinates, shape, support, derivatives, firsts, weights):
+def splines(start, stop, coordinates, shape, order, pieces, firsts, weights):
     """B-spline weights of the grid points around each atom.
 
     Parameters
@@ -19,117 +20,93 @@ def splines(start, stop, coordinates, shape, support, derivatives, firsts, weigh
     coordinates : array, shape (atoms, 3)
         Positions in units of the grid spacing, 0 ≤ u ≤ shape.
     shape : array of int, shape (3,)
-    support : tuple of length P
-        The even spline order.
-    derivatives : tuple of length D
-        Derivatives of order 0..D-1 are made.
+    order : int
+        Even spline order P.
+    pieces : array, shape (D, P, padded P)
+        Polynomials of the spline and its derivatives at each of the P points: coefficients of powers of t - 1/2, t the
+        coordinate past a grid point.
     firsts : array of int, shape (atoms, 3)
         Output: first grid point of each stencil, wrapped.
-    weights : array, shape (atoms, 3, D, P)
-        Output: dᵈβ/duᵈ at the P grid points.
+    weights : array, shape (atoms, 3, D, padded P)
+        Output: dᵈβ/duᵈ at the grid points.
     """
-    order = len(support)
-    line = np.empty(order)
     for i in range(start, stop):
         for c in range(3):
             base = int(coordinates[i, c])
-            t = coordinates[i, c] - base
+            t = coordinates[i, c] - base - 0.5
             firsts[i, c] = (base - order // 2 + 1) % shape[c]
-            line[0] = 1.0
-            for k in range(1, order + 1):
-                if k > 1:
-                    line[k - 1] = t / (k - 1) * line[k - 2]
-                    for j in range(k - 2, 0, -1):
-                        line[j] = ((t + k - 1 - j) * line[j - 1] + (1 - t + j) * line[j]) / (k - 1)
-                    line[0] *= (1 - t) / (k - 1)
-                d = order - k
-                if d < len(derivatives):
-                    for j in range(k):
-                        weights[i, c, d, j] = line[j]
-                    for n in range(k, order):
-                        # Each derivative is a difference of splines one order lower.
-                        weights[i, c, d, n] = weights[i, c, d, n - 1]
-                        for j in range(n - 1, 0, -1):
-                            weights[i, c, d, j] = weights[i, c, d, j - 1] - weights[i, c, d, j]
-                        weights[i, c, d, 0] = -weights[i, c, d, 0]
+            for d in range(pieces.shape[0]):
+                for b in range(0, pieces.shape[2], LANES):
+                    value = load(pieces, (d, order - 1 - d, b))
+                    for n in range(order - 2 - d, -1, -1):
+                        value = value * t + load(pieces, (d, n, b))
+                    store(weights, (i, c, d, b), value)
 
 
 @loop
-def _wrapped(first, n, out):
-    """Indices first, first + 1, ... on a periodic axis of n points."""
+def _wrapped(first, n, factor, shift, out):
+    """Indices first, first + 1, ... on a periodic axis of n points, times a factor plus a shift."""
     for j in range(len(out)):
-        out[j] = first + j
-        while out[j] >= n:
-            out[j] -= n
+        index = first + j
+        while index >= n:
+            index -= n
+        out[j] = index * factor + shift
 
 
 @loop
-def _gather(grid, i_x, i_y, i_z, support, block):
-    """Copy a stencil to block[x, y * P + z]."""
-    order = len(i_x)
-    inside = i_z[order - 1] - i_z[0] == order - 1
-    for x in range(order):
-        for y in range(order):
-            source = grid[i_x[x], i_y[y]]
-            if inside:
-                for z in range(len(support)):
-                    block[x, np.uint64(y * order + z)] = source[np.uint64(i_z[0] + z)]
-            else:
-                for z in range(len(support)):
-                    block[x, y * order + z] = source[i_z[z]]
-
-
-@loop
-def read(start, stop, firsts, weights, grids, powers, support, derivatives, out):
+def read(start, stop, firsts, weights, order, grids, powers, shape, vectors, derivatives, out):
     """Derivatives of the interpolated grids at the atoms.
 
     Parameters
     ----------
     firsts, weights : arrays
-        From `splines`, with at least len(derivatives) derivatives.
-    grids : array, shape (channels, x, y, z)
+        From `splines`, with at least len(derivatives) derivatives, rounded up to an even number.
+    grids : array, shape (channels, x, y * (z + margin))
     powers : array of int, shape (monomials, 3)
         Orders of the derivatives along the three axes, total below len(derivatives).
     out : array, shape (atoms, channels, monomials)
         Output: derivatives with respect to grid coordinates.
     """
-    order, n_derivatives = weights.shape[3], len(derivatives)
-    _, n_x, n_y, n_z = grids.shape
-    i_x, i_y, i_z = np.empty(order, np.int64), np.empty(order, np.int64), np.empty(order, np.int64)
-    block = np.empty((order, order * order))
-    plane = np.empty(order * order)
-    lines = np.empty((n_derivatives, n_derivatives, order))
+    n_derivatives, padded = len(derivatives), LANES * len(vectors)
+    even = n_derivatives + n_derivatives % 2
+    planes, rows = np.empty(order, np.int64), np.empty(order, np.int64)
+    sheet = np.empty((order, even, padded))
+    lines = np.empty((n_derivatives, n_derivatives, padded))
     for i in range(start, stop):
-        _wrapped(firsts[i, 0], n_x, i_x)
-        _wrapped(firsts[i, 1], n_y, i_y)
-        _wrapped(firsts[i, 2], n_z, i_z)
+        _wrapped(firsts[i, 0], shape[0], 1, 0, planes)
+        _wrapped(firsts[i, 1], shape[1], grids.shape[2] // shape[1], firsts[i, 2], rows)
         for a in range(len(grids)):
-            _gather(grids[a], i_x, i_y, i_z, support, block)
+            for x in range(order):
+                plane = planes[x]
+                for k in range(len(vectors)):
+                    for e in range(0, even, 2):
+                        one, other = splat(0.0), splat(0.0)
+                        for y in range(order):
+                            row = load(grids, (a, plane, rows[y] + k * LANES))
+                            one += row * weights[i, 1, e, y]
+                            other += row * weights[i, 1, e + 1, y]
+                        store(sheet, (x, e, k * LANES), one)
+                        store(sheet, (x, e + 1, k * LANES), other)
             for d in range(n_derivatives):
-                for m in range(order * order):
-                    total = 0.0
-                    for x in range(len(support)):
-                        total += weights[i, 0, d, x] * block[x, m]
-                    plane[m] = total
                 for e in range(n_derivatives - d):
-                    for z in range(order):
-                        total = 0.0
-                        for y in range(len(support)):
-                            total += weights[i, 1, e, y] * plane[y * order + z]
-                        lines[d, e, z] = total
+                    for k in range(len(vectors)):
+                        value = splat(0.0)
+                        for x in range(order):
+                            value += load(sheet, (x, e, k * LANES)) * weights[i, 0, d, x]
+                        store(lines, (d, e, k * LANES), value)
             for n in range(len(powers)):
                 d, e, f = powers[n]
-                total = 0.0
-                for z in range(len(support)):
-                    total += weights[i, 2, f, z] * lines[d, e, z]
-                out[i, a, n] = total
+                value = splat(0.0)
+                for k in range(len(vectors)):
+                    value += load(lines, (d, e, k * LANES)) * load(weights, (i, 2, f, k * LANES))
+                out[i, a, n] = total(value)
 
 
 @loop
-def spread(start, stop, firsts, weights, sources, powers, support, derivatives, grids):
-    """Add the sources to the grid rows (x, y) in a range, in the order of the atoms.
+def spread(start, stop, firsts, weights, order, sources, powers, shape, vectors, derivatives, grids):
+    """Add the sources to the grid planes whose first row is in a range of rows, in the order of the atoms.
 
-    A row belongs to one range and sums its atoms in order, so the result does not depend on how the rows are divided.
+    A plane belongs to one range and sums its atoms in order, so the result does not depend on how the rows are divided.
 
     Parameters
     ----------
@@ -137,62 +114,69 @@ def spread(start, stop, firsts, weights, sources, powers, support, derivatives, 
         Range of rows x * n_y + y.
     sources : array, shape (atoms, channels, monomials)
         Coefficients of the derivatives of the spline in each atom's contribution.
-    grids : array, shape (channels, x, y, z)
-        Output; rows in the range are overwritten.
+    grids : array, shape (channels, x, y * (z + margin))
+        Output; planes in the range are overwritten.
     """
-    order, n_derivatives = weights.shape[3], len(derivatives)
-    n_channels, n_x, n_y, n_z = grids.shape
-    low, high = start // n_y, (stop - 1) // n_y
-    i_x, i_y, i_z = np.empty(order, np.int64), np.empty(order, np.int64), np.empty(order, np.int64)
-    lines = np.empty((n_derivatives, n_derivatives, order))
-    plane = np.empty((n_derivatives, order * order))
-    sheet = np.empty(order * order)
-    for a in range(n_channels):
-        for r in range(start, stop):
-            grids[a, r // n_y, r % n_y, :] = 0.0
+    n_derivatives, padded = len(derivatives), LANES * len(vectors)
+    n_x, n_y, n_z = shape
+    length = grids.shape[2] // n_y
+    low, high = -(-start // n_y), -(-stop // n_y)
+    planes, rows = np.empty(order, np.int64), np.empty(order, np.int64)
+    lines = np.empty((n_derivatives, n_derivatives, padded))
+    sheet = np.empty((order, n_derivatives, padded))
+    for a in range(len(grids)):
+        grids[a, low:high] = 0.0
     for i in range(len(firsts)):
-        _wrapped(firsts[i, 0], n_x, i_x)
+        _wrapped(firsts[i, 0], n_x, 1, 0, planes)
         touched = False
         for x in range(order):
-            touched = touched or low <= i_x[x] <= high
+            touched = touched or low <= planes[x] < high
         if not touched:
             continue
-        first_z = firsts[i, 2]
-        _wrapped(firsts[i, 1], n_y, i_y)
-        _wrapped(first_z, n_z, i_z)
-        for a in range(n_channels):
+        _wrapped(firsts[i, 1], n_y, length, firsts[i, 2], rows)
+        for a in range(len(grids)):
             lines[:] = 0.0
             for n in range(len(powers)):
                 d, e, f = powers[n]
                 source = sources[i, a, n]
-                for z in range(order):
-                    lines[d, e, z] += source * weights[i, 2, f, z]
-            for d in range(n_derivatives):
-                for y in range(order):
-                    for z in range(order):
-                        total = 0.0
-                        for e in range(len(derivatives)):
-                            total += weights[i, 1, e, y] * lines[d, e, z]
-                        plane[d, y * order + z] = total
+                for k in range(len(vectors)):
+                    old = load(lines, (d, e, k * LANES))
+                    store(lines, (d, e, k * LANES), old + load(weights, (i, 2, f, k * LANES)) * source)
+            for y in range(order):
+                for d in range(n_derivatives):
+                    for k in range(len(vectors)):
+                        value = splat(0.0)
+                        for e in range(n_derivatives - d):
+                            value += load(lines, (d, e, k * LANES)) * weights[i, 1, e, y]
+                        store(sheet, (y, d, k * LANES), value)
             for x in range(order):
-                if i_x[x] < low or i_x[x] > high:
+                plane = planes[x]
+                if plane < low or plane >= high:
                     continue
-                for m in range(order * order):
-                    total = 0.0
-                    for d in range(len(derivatives)):
-                        total += weights[i, 0, d, x] * plane[d, m]
-                    sheet[m] = total
                 for y in range(order):
-                    r = i_x[x] * n_y + i_y[y]
-                    if r < start or r >= stop:
-                        continue
-                    target = grids[a, i_x[x], i_y[y]]
-                    if first_z + order <= n_z:
-                        for z in range(len(support)):
-                            target[np.uint64(first_z + z)] += sheet[np.uint64(y * order + z)]
-                    else:
-                        for z in range(len(support)):
-                            target[i_z[z]] += sheet[y * order + z]
+                    row = rows[y]
+                    for k in range(len(vectors)):
+                        value = load(grids, (a, plane, row + k * LANES))
+                        for d in range(n_derivatives):
+                            value += load(sheet, (y, d, k * LANES)) * weights[i, 0, d, x]
+                        store(grids, (a, plane, row + k * LANES), value)
+    for a in range(len(grids)):
+        for x in range(low, high):
+            for row in range(0, n_y * length, length):
+                for z in range(n_z, length):
+                    grids[a, x, row + z % n_z] += grids[a, x, row + z]
+
+
+@loop
+def repeat_margin(start, stop, grids, shape):
+    """Fill the margin of the rows x * n_y + y in a range with the first points."""
+    n_y, n_z = shape[1], shape[2]
+    length = grids.shape[2] // n_y
+    for a in range(len(grids)):
+        for r in range(start, stop):
+            row = grids[a, r // n_y, r % n_y * length : (r % n_y + 1) * length]
+            for z in range(n_z, length):
+                row[z] = row[z - n_z]
 
 
 @loop

@@ -6,6 +6,7 @@ import numpy as np
 
 from ase_lode import parallel
 from ase_lode._loops import mesh as loops
+from ase_lode._loops.compile import LANES
 from ase_lode.errors import ConfigError, StructureError
 from ase_lode.field import harmonics
 from ase_lode.field.accuracy import choose
@@ -84,7 +85,8 @@ class ParticleMesh:
         self.spacing = spacing * width
         factors = harmonics.hobson(exponent, max_angular)[:, None]
         self._harmonics = harmonics.solid_harmonics(max_angular) / factors  # [lm, monomial]
-        self._operators = None
+        self._pieces = spline_pieces(self.order, max_angular + 2)
+        self._operators = self._grids = None
 
     def grid(self, system):
         """The grid for a structure.
@@ -142,9 +144,9 @@ class ParticleMesh:
         order, firsts, weights = self._stencils(grid, system.positions, n_threads)
         strengths = np.ascontiguousarray(strengths[order], dtype=float)
         spectra = self._spread(grid, firsts, weights, strengths[:, :, None], 0, n_threads)
-        potentials = _convolve(grid, operators, spectra, n_threads, np.empty_like(spectra))
+        self._convolve(grid, operators, spectra, n_threads, np.empty_like(spectra))
         # One order more than the field needs, for the forces on the centres: cheaper than reading twice.
-        derivatives = self._read(firsts, weights, potentials, self.max_angular + 1, n_threads)
+        derivatives = self._read(grid, firsts, weights, self.max_angular + 1, n_threads)
         phi = np.empty((len(order), strengths.shape[1], len(self._harmonics)))
         phi[order] = _apply(operators.field, derivatives, n_threads)
         return phi, _State(grid, operators, system.positions, order, firsts, weights, strengths, spectra, derivatives)
@@ -173,8 +175,8 @@ class ParticleMesh:
         sources = _apply(operators.field[:, :size].T, d_phi, n_threads)
         spectra = self._spread(grid, state.firsts, state.weights, sources, self.max_angular, n_threads)
         moments = _moments(grid, operators.slope, state.spectra, spectra, n_threads) if need_virial else None
-        adjoints = _convolve(grid, operators, spectra, n_threads, spectra)
-        at_sources = self._read(state.firsts, state.weights, adjoints, 1, n_threads)
+        self._convolve(grid, operators, spectra, n_threads, spectra)
+        at_sources = self._read(grid, state.firsts, state.weights, 1, n_threads)
         d_strengths, gradient = np.empty_like(state.strengths), np.empty((len(state.order), 3))
         d_strengths[state.order] = at_sources[:, :, 0]
         forces = np.einsum("ia,iac->ic", state.strengths, at_sources[:, :, 1:]) @ operators.cartesian[1:4, 1:4].T
@@ -226,31 +228,78 @@ class ParticleMesh:
         blocks = coordinates.astype(np.int64) // BLOCK
         order = np.argsort((blocks[:, 0] * shape[1] + blocks[:, 1]) * shape[2] + blocks[:, 2], kind="stable")
         firsts = np.empty((len(order), 3), dtype=np.int64)
-        weights = np.empty((len(order), 3, self.max_angular + 2, self.order))
-        parallel.run(loops.splines, len(order), n_threads, coordinates[order], shape, self._support,
-                     (0,) * (self.max_angular + 2), firsts, weights)
+        weights = np.empty((len(order), 3, len(self._pieces), self._pieces.shape[2]))
+        parallel.run(loops.splines, len(order), n_threads, coordinates[order], shape, self.order, self._pieces, firsts,
+                     weights)
         return order, firsts, weights
 
     def _spread(self, grid, firsts, weights, sources, degree, n_threads):
         """Transforms of the grids onto which splines and their derivatives up to a degree are spread."""
-        from scipy.fft import rfftn
+        from scipy.fft import fft, rfft
 
-        grids = np.empty((sources.shape[1], *grid.shape))
-        parallel.run(loops.spread, grid.shape[0] * grid.shape[1], n_threads, firsts, weights, sources,
-                     harmonics.monomials(degree), self._support, (0,) * (degree + 1), grids)
-        return rfftn(grids, axes=(1, 2, 3), overwrite_x=True, workers=n_threads)
+        n_x, n_y, n_z = grid.shape
+        shape = (sources.shape[1], n_x, n_y * (n_z + weights.shape[3]))
+        if self._grids is None or self._grids.shape != shape:
+            self._grids = np.empty(shape)
+        parallel.run(loops.spread, n_x * n_y, n_threads, firsts, weights, self.order, sources,
+                     harmonics.monomials(degree), grid.shape, self._vectors, (0,) * (degree + 1), self._grids)
+        spectra = rfft(self._points(grid), axis=3, workers=n_threads)
+        for axis in (2, 1):
+            spectra = fft(spectra, axis=axis, overwrite_x=True, workers=n_threads)
+        return spectra
 
-    def _read(self, firsts, weights, grids, degree, n_threads):
-        """Derivatives along the grid up to a degree, shape (atoms, channels, monomials)."""
+    def _convolve(self, grid, operators, spectra, n_threads, out):
+        """Fill the grids with the kernel's convolution."""
+        from scipy.fft import ifft, irfft
+
+        n_rows = grid.shape[0] * grid.shape[1]
+        parallel.run(loops.multiply, n_rows, n_threads, spectra, operators.kernel, out)
+        for axis in (1, 2):
+            out = ifft(out, axis=axis, overwrite_x=True, workers=n_threads)
+        self._points(grid)[:] = irfft(out, grid.shape[2], axis=3, overwrite_x=True, workers=n_threads)
+        parallel.run(loops.repeat_margin, n_rows, n_threads, self._grids, grid.shape)
+
+    def _points(self, grid):
+        """The grids without their margin, shape (channels, x, y, z)."""
+        n_x, n_y, n_z = grid.shape
+        return self._grids.reshape(-1, n_x, n_y, self._grids.shape[2] // n_y)[..., :n_z]
+
+    def _read(self, grid, firsts, weights, degree, n_threads):
+        """Derivatives of the grids along them up to a degree, shape (atoms, channels, monomials)."""
         powers = harmonics.monomials(degree)
-        out = np.empty((len(firsts), len(grids), len(powers)))
-        parallel.run(loops.read, len(firsts), n_threads, firsts, weights, grids, powers, self._support,
-                     (0,) * (degree + 1), out)
+        out = np.empty((len(firsts), len(self._grids), len(powers)))
+        parallel.run(loops.read, len(firsts), n_threads, firsts, weights, self.order, self._grids, powers,
+                     grid.shape, self._vectors, (0,) * (degree + 1), out)
         return out
 
     @property
-    def _support(self):
-        return (0,) * self.order
+    def _vectors(self):
+        return (0,) * (self._pieces.shape[2] // LANES)
+
+
+def spline_pieces(order, derivatives):
+    """Polynomials of the B-spline of an order at the grid points it covers.
+
+    Returns
+    -------
+    array, shape (derivatives, order, padded order)
+        Of each derivative, at least `derivatives` and an even number of them: coefficients of (t - 1/2)^n at the point
+        j, with t from 0 to 1 the coordinate past the point order/2 - 1. Points are padded with zeros to whole lanes.
+    """
+    pieces = np.zeros((derivatives + derivatives % 2, order, -(-order // LANES) * LANES))
+    line = np.eye(1, order)  # [j, n]
+    for k in range(2, order + 1):
+        j = np.arange(k)[:, None]
+        left, right = np.zeros((k, order)), np.zeros((k, order))
+        left[1:], right[:-1] = line, line
+        # ((t + k - 1 - j) M_(k-1)(j-1) + (1 - t + j) M_(k-1)(j))/(k - 1), de Boor's recursion
+        line = (k - 0.5 - j) * left + (0.5 + j) * right
+        line[:, 1:] += left[:, :-1] - right[:, :-1]
+        line /= k - 1
+    for d in range(len(pieces)):
+        pieces[d, :, :order] = line.T
+        line = np.hstack([line[:, 1:] * np.arange(1, order), np.zeros((order, 1))])
+    return pieces
 
 
 def fft_size(n, step):
@@ -265,13 +314,6 @@ def _apply(matrix, array, n_threads):
     out = np.empty((*array.shape[:2], len(matrix)))
     parallel.run(loops.transform, len(array), n_threads, array, np.ascontiguousarray(matrix), out)
     return out
-
-
-def _convolve(grid, operators, spectra, n_threads, out):
-    from scipy.fft import irfftn
-
-    parallel.run(loops.multiply, grid.shape[0] * grid.shape[1], n_threads, spectra, operators.kernel, out)
-    return irfftn(out, s=grid.shape, axes=(1, 2, 3), overwrite_x=True, workers=n_threads)
 
 
 def _moments(grid, slope, spectra, others, n_threads):
