@@ -56,6 +56,24 @@ class Graph:
     parts: list
 
 
+@dataclass(frozen=True)
+class _State:
+    """What `Network.pull_back` needs of `Network.compute`; `first` and `second` are outputs and perceptron states."""
+
+    graph: Graph
+    atoms: Rows
+    rows: Rows
+    own: np.ndarray
+    channels: np.ndarray
+    first: tuple
+    strengths: np.ndarray
+    carried: np.ndarray
+    far: np.ndarray | None
+    states: list | None
+    mixed: np.ndarray
+    second: tuple
+
+
 class Network:
     """Energies from invariants of learned channels, in two passes.
 
@@ -87,7 +105,9 @@ class Network:
         self.fields = [LearnedField(config, tolerance) for config in model.fields]
         self.cutoff = max([self.density.cutoff] + [field.cutoff for field in self.fields])
         self._l_max, self._orders = model.density.max_angular, (model.density.max_angular + 1) ** 2
-        self._strengths, self._energy = head.strengths, head.strengths + len(self.fields)
+        self.orders = [slice(l * l, (l + 1) ** 2) for l in range(self._l_max + 1)]
+        self.strengths, self.depth = head.strengths, len(head.hidden) + 1
+        self._energy = head.strengths + len(self.fields)
         self._invariants = Invariants(self._l_max, head.cubic_angular)
         self.n_inputs = self._invariants.count * head.channels
         self.channels = head.channels
@@ -104,9 +124,6 @@ class Network:
             for part, shape in perceptron.shapes(n).items():
                 self.shapes[f"{name}.{part}"] = shape
             self.shapes[f"{name}.mean"] = self.shapes[f"{name}.scale"] = (n, self.n_inputs)
-
-    #: Parameters that are set once from the data and not fitted.
-    FIXED = ("first.mean", "first.scale", "second.mean", "second.scale")
 
     def species(self, system):
         """Index of each atom's element.
@@ -156,10 +173,10 @@ class Network:
         channels = self._contract(rows, [(own, parameters["first.density"])], n_threads)
         first = self._read(0, parameters, atoms, species, channels, n_threads)
         outputs = first[0]
-        strengths = np.ascontiguousarray(outputs[:, :self._strengths])
-        carried = np.zeros((n, self._orders, self._strengths * self.density.lanes))
+        strengths = np.ascontiguousarray(outputs[:, :self.strengths])
+        carried = np.zeros((n, self._orders, self.strengths * self.density.lanes))
         self.density.add_carried(graph.pairs, strengths, carried, n_threads)
-        charges = self._shifted(graph, outputs[:, self._strengths:self._energy])
+        charges = self._shifted(graph, outputs[:, self.strengths:self._energy])
         far, states = self._compute_fields(graph, charges, n_threads)
         sources = [(own, parameters["second.density"]), (carried, parameters["second.carried"])]
         if self.fields:
@@ -167,8 +184,20 @@ class Network:
         mixed = self._contract(rows, sources, n_threads)
         second = self._read(1, parameters, atoms, species, mixed, n_threads)
         energies = outputs[:, self._energy] + second[0][:, 0]
-        return energies, charges, (graph, atoms, rows, own, channels, first, strengths, carried, far, states, mixed,
-                                   second)
+        return energies, charges, _State(graph, atoms, rows, own, channels, first, strengths, carried, far, states,
+                                         mixed, second)
+
+    def sources(self, parameters, graph):
+        """What the channels of each pass are made of, (atoms, lm, columns) by the name of the weights."""
+        state = self.compute(parameters, graph)[2]
+        second = {"second.density": state.own, "second.carried": state.carried, "second.fields": state.far}
+        return {"first.density": state.own}, {name: values for name, values in second.items() if values is not None}
+
+    def inputs(self, parameters, graph):
+        """Invariants of each pass, (atoms, inputs)."""
+        state = self.compute(parameters, graph)[2]
+        return [self._invariants.compute(channels, 1).reshape(len(channels), -1)
+                for channels in (state.channels, state.mixed)]
 
     def pull_back(self, parameters, state, d_energies, d_charges=None, d_parameters=None, need_gradient=True,
                   n_threads=1):
@@ -185,27 +214,27 @@ class Network:
         gradient : array, shape (atoms, 3), or None
         virials : array, shape (parts, 3, 3), or None
         """
-        graph, atoms, rows, own, channels, first, strengths, carried, far, states, mixed, second = state
-        species, pairs = graph.species, graph.pairs
+        graph, atoms, rows, first, second = state.graph, state.atoms, state.rows, state.first, state.second
+        species, pairs, mixed = graph.species, graph.pairs, state.mixed
         d_out = np.zeros_like(second[0])
         d_out[:, 0] = d_energies
         d_mixed = self._pull_read(1, parameters, atoms, species, mixed, second, d_out, d_parameters, n_threads)
         gradient, virials = np.zeros((len(species), 3)), np.zeros((len(graph.parts), 3, 3))
-        d_far = self._pull_contract(rows, far, "second.fields", parameters, d_mixed, d_parameters, n_threads)
-        d_sent = self._pull_fields(graph, states, d_far, gradient, virials, n_threads)
+        d_far = self._pull_contract(rows, state.far, "second.fields", parameters, d_mixed, d_parameters, n_threads)
+        d_sent = self._pull_fields(graph, state.states, d_far, gradient, virials, n_threads)
         if d_charges is not None:
             d_sent = d_sent + d_charges
-        d_carried = self._pull_contract(rows, carried, "second.carried", parameters, d_mixed, d_parameters, n_threads)
+        d_carried = self._pull_contract(rows, state.carried, "second.carried", parameters, d_mixed, d_parameters, n_threads)
         pair_gradient = np.zeros((len(pairs.j), 3)) if need_gradient else None
         d_first = np.zeros_like(first[0])
-        d_first[:, :self._strengths] = self.density.pull_back_carried(pairs, strengths, d_carried, pair_gradient,
+        d_first[:, :self.strengths] = self.density.pull_back_carried(pairs, state.strengths, d_carried, pair_gradient,
                                                                      n_threads)
-        d_first[:, self._strengths:self._energy] = self._pull_shift(graph, d_sent)
+        d_first[:, self.strengths:self._energy] = self._pull_shift(graph, d_sent)
         d_first[:, self._energy] = d_energies
-        d_channels = self._pull_read(0, parameters, atoms, species, channels, first, d_first, d_parameters, n_threads)
-        d_own = self._pull_contract(rows, own, "first.density", parameters, d_channels, d_parameters, n_threads,
+        d_channels = self._pull_read(0, parameters, atoms, species, state.channels, first, d_first, d_parameters, n_threads)
+        d_own = self._pull_contract(rows, state.own, "first.density", parameters, d_channels, d_parameters, n_threads,
                                     need_gradient)
-        more = self._pull_contract(rows, own, "second.density", parameters, d_mixed, d_parameters, n_threads,
+        more = self._pull_contract(rows, state.own, "second.density", parameters, d_mixed, d_parameters, n_threads,
                                    need_gradient)
         if not need_gradient:
             return None, None
@@ -289,11 +318,49 @@ class Network:
         return d_charges
 
     def isolated(self, parameters):
-        """Energy of each element's atom alone in the world, shape (elements,), and the state for `pull_back`."""
+        """Energy of each element's atom alone in the world, shape (elements,)."""
+        return self.compute(parameters, self._lonely)[0]
+
+    @property
+    def _lonely(self):
         n = len(self.elements)
         nothing = PairList(np.zeros(n + 1, np.int64), *(np.zeros(0, np.int64),) * 2, np.zeros((0, 3)), np.zeros(0))
-        energies, _, state = self.compute(parameters, Graph(np.arange(n), nothing, []))
-        return energies, state
+        return Graph(np.arange(n), nothing, [])
+
+    def last_features(self, state, owner):
+        """What the last layers weigh, summed over the atoms of each element, shape (passes, elements, hidden)."""
+        return np.array([_summed(read[1][-1][0], owner, len(self.elements)) for read in (state.first, state.second)])
+
+    def isolated_last_features(self, parameters):
+        """The same for each element's atom alone in the world."""
+        return self.last_features(self.compute(parameters, self._lonely)[2], np.arange(len(self.elements)))
+
+    def with_last(self, parameters, weights):
+        """Parameters whose energies are Σ weights · (last features) alone, while the strengths stay as they are."""
+        result, last = dict(parameters), self.depth - 1
+        for number, (prefix, column) in enumerate((("first", self._energy), ("second", 0))):
+            for name in (f"{prefix}.weights{last}", f"{prefix}.direct"):
+                result[name] = parameters[name].copy()
+                result[name][:, :, column] = weights[number] if "weights" in name else 0.0
+        return result
+
+    @property
+    def n_parameters(self):
+        """Number of parameters."""
+        return sum(int(np.prod(shape)) for shape in self.shapes.values())
+
+    def unpack(self, flat):
+        """Views of all parameters in one row, by name."""
+        ends = np.cumsum([0] + [int(np.prod(shape)) for shape in self.shapes.values()])
+        return {name: flat[a:b].reshape(shape)
+                for (name, shape), a, b in zip(self.shapes.items(), ends, ends[1:])}
+
+
+def _summed(values, owner, count):
+    """Rows of `values` summed by owner."""
+    result = np.zeros((count, values.shape[1]))
+    np.add.at(result, owner, values)
+    return result
 
 
 def _flat(array):

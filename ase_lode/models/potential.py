@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from ase_lode.errors import PotentialFileError
-from ase_lode.features.representation import TOLERANCE, Representation
+from ase_lode.features.representation import TOLERANCE
 from ase_lode.hypers import ModelConfig, read_config
 from ase_lode.models import file
 from ase_lode.models.baseline import Baseline
+from ase_lode.models.network_head import NetworkHead
+from ase_lode.models.ridge import RidgeHead
+from ase_lode.neighbors import NeighborList
 
 
 @dataclass
@@ -45,19 +48,19 @@ class Evaluation:
 
 
 class Potential:
-    """A potential linear in the invariants of each centre element (ridge head), with a baseline.
+    """A fitted model: weights of its head, baseline and card.
 
     Parameters
     ----------
     model : ModelConfig
         With all defaults resolved, elements listed and charges known.
-    weights : array, shape (elements, features)
-        In eV.
+    weights : array
+        In eV: of shape (elements, features) for a ridge head, all parameters in one row for a network.
     baseline : Baseline
     header : dict
         The card: name, level_of_theory, source, licence, errors, ...
-    posterior : array, shape (samples, elements, features), optional
-        Weight vectors drawn from the posterior, for uncertainties.
+    posterior : array, shape (samples, ...), optional
+        Weights drawn from the posterior, for uncertainties: all of a ridge head, the last layers' of a network.
     ranges : (array, array), each (elements, channels), optional
         Smallest and largest coefficients at l = 0 in the training data.
     sha256 : str, optional
@@ -125,18 +128,18 @@ class Potential:
         return potential
 
     def _check_shapes(self):
-        representation = self._evaluator.representation
-        shape = (len(self.elements), representation.n_features)
-        if self.weights.shape != shape:
-            raise ValueError(f"weights have the shape {self.weights.shape}, the model needs {shape}")
-        if self.posterior is not None and self.posterior.shape[1:] != shape:
-            raise ValueError(f"posterior has the shape {self.posterior.shape}, the model needs (samples, *{shape})")
-        if self.ranges is not None and any(r.shape != (shape[0], representation.layout.width) for r in self.ranges):
+        head = self._evaluator.head
+        if self.weights.shape != head.shape:
+            raise ValueError(f"weights have the shape {self.weights.shape}, the model needs {head.shape}")
+        if self.posterior is not None and self.posterior.shape[1:] != head.sample_shape:
+            raise ValueError(f"posterior has the shape {self.posterior.shape}, the model needs "
+                             f"(samples, *{head.sample_shape})")
+        if self.ranges is not None and any(r.shape != head.range_shape for r in self.ranges):
             raise ValueError("ranges do not fit the model")
 
 
 class Evaluator:
-    """A potential ready to run: tables, quadratic forms and the particle meshes of its fields.
+    """A potential ready to run: its head with tables and particle meshes, and its baseline.
 
     Not shared between threads; each calculator has its own.
 
@@ -145,20 +148,19 @@ class Evaluator:
     potential : Potential
     tolerance : float
         Relative error of the fields and their first derivatives.
+
+    Attributes
+    ----------
+    head : RidgeHead or NetworkHead
+    representation : Representation or Network
+        With `cutoff` and `fields`.
     """
 
     def __init__(self, potential, tolerance=TOLERANCE):
         self.potential = potential
-        self.representation = Representation(potential.model, tolerance)
-
-    @cached_property
-    def _forms(self):
-        return self.representation.layout.quadratic(self.potential.weights)
-
-    @cached_property
-    def _offsets(self):
-        """Energy of each element's isolated atom, which the model leaves to the baseline."""
-        return (self.representation.isolated_features * self.potential.weights).sum(axis=1)
+        kinds = {"ridge": RidgeHead, "network": NetworkHead}
+        self.head = kinds[potential.model.head.type](potential, tolerance)
+        self.representation = self.head.representation
 
     def evaluate(self, system, neighbors=None, n_threads=1, gradient=True, uncertainty=False):
         """Energy and derivatives of one structure.
@@ -181,51 +183,36 @@ class Evaluator:
         StructureError
             Unknown elements, or a periodicity that a field does not support.
         """
-        representation, baseline = self.representation, self.potential.baseline
-        environments = representation.compute(system, neighbors, n_threads)
-        energies, d_coefficients = representation.energies(environments, self._forms, n_threads)
-        base, base_gradient, base_virial = baseline.evaluate(system, environments.pairs, n_threads)
-        energies += base - self._offsets[environments.species]
-        slope = virial = None
+        head, ranges = self.head, self.potential.ranges
+        neighbors = neighbors or NeighborList(self.representation.cutoff)
+        state = head.compute(system, neighbors, n_threads)
+        base, base_gradient, base_virial = self.potential.baseline.evaluate(system, state.pairs, n_threads)
+        energies, slope, virial = state.energies + base, None, None
         if gradient:
-            slope, virial = representation.pull_back(environments, d_coefficients, n_threads)
+            slope, virial = head.pull_back(state, n_threads)
             slope += base_gradient
             virial = 0.5 * (virial + virial.T) + base_virial
-        spread = self._uncertainty(environments, gradient, n_threads) if uncertainty else (None, None)
-        distances = environments.pairs.distances
+        spread = (None, None)
+        if uncertainty and self.potential.posterior is not None:
+            spread = self._uncertainty(state, gradient, n_threads)
+        distances = state.pairs.distances
         return Evaluation(float(energies.sum()), energies, slope, virial, *spread,
-                          self._extrapolation(environments), float(distances.min()) if len(distances) else np.inf)
+                          0.0 if ranges is None else extrapolation(state, *ranges),
+                          float(distances.min()) if len(distances) else np.inf)
 
-    def _uncertainty(self, environments, gradient, n_threads):
-        """Standard deviations over the posterior's weight vectors, of the energy and of the gradient.
+    def _uncertainty(self, state, gradient, n_threads):
+        """Standard deviations over the posterior's weights, of the energy and of the gradient.
 
-        The vectors are scaled to the errors of forces; the card holds the factor that energies need besides.
+        The weights are scaled to the errors of forces; the card holds the factor that energies need besides.
         """
-        samples = self.potential.posterior
-        if samples is None:
-            return None, None
-        features = self.representation.invariants(environments)
-        per_element = np.zeros(self.potential.weights.shape)
-        np.add.at(per_element, environments.species, features)
-        deviations = np.einsum("ksf,sf->k", samples - self.potential.weights, per_element)
+        deviations, gradients = self.head.deviations(state, gradient, n_threads)
         factor = self.potential.header.get("uncertainty", {}).get("energy_factor", 1.0)
         energy = factor * float(np.sqrt(np.mean(deviations**2)))
-        if not gradient:
-            return energy, None
-        total = 0.0
-        for sample in samples:
-            forms = self.representation.layout.quadratic(sample - self.potential.weights)
-            _, d_coefficients = self.representation.energies(environments, forms, n_threads)
-            total = total + self.representation.pull_back(environments, d_coefficients, n_threads)[0] ** 2
-        return energy, np.sqrt(total / len(samples))
+        return energy, None if gradients is None else np.sqrt(np.mean(gradients**2, axis=0))
 
-    def _extrapolation(self, environments):
-        """Largest excess of a density coefficient at l = 0 over its training range, relative to the widest range."""
-        if self.potential.ranges is None:
-            return 0.0
-        lower, upper = self.potential.ranges
-        channels = self.representation.layout.scales[0].channels
-        here = environments.coefficients[:, 0, channels]
-        low, high = lower[environments.species][:, channels], upper[environments.species][:, channels]
-        excess = np.maximum(np.maximum(low - here, here - high), 0.0).max(axis=1)
-        return float((excess / np.maximum((high - low).max(axis=1), 1e-12)).max())
+
+def extrapolation(state, lower, upper):
+    """Largest excess of a density coefficient at l = 0 over its training range, relative to the widest range."""
+    low, high = lower[state.species], upper[state.species]
+    excess = np.maximum(np.maximum(low - state.scalars, state.scalars - high), 0.0).max(axis=1)
+    return float((excess / np.maximum((high - low).max(axis=1), 1e-12)).max())

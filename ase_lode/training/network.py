@@ -15,6 +15,8 @@ from ase_lode.neighbors import NeighborList, PairList
 DISPLACEMENT = 1e-5
 #: Structures of a batch are divided into this many shares whatever the number of threads: same sums, same bits.
 SHARES = 2
+#: Size of the last layers' weights at the start, relative to one that keeps the variance.
+OUTPUT = 0.1
 
 
 class Sample:
@@ -83,7 +85,8 @@ class Loss:
     """Sum over structures of squared residuals, each divided by its label's scale, and its gradient.
 
     With F = -dE/dr the gradient of a force term w |F - F_ref|² by the parameters θ is -2 d/dε dE/dθ(r + εv) at ε = 0,
-    v = w (F - F_ref): a central difference of two reverse passes. Stresses are strains by w (σ - σ_ref) in the same way.
+    v = w (F - F_ref): a central difference of two reverse passes. Stresses are strains by w (σ - σ_ref) in the same
+    way.
 
     Parameters
     ----------
@@ -107,11 +110,21 @@ class Loss:
     def gradient(self, parameters, samples, energy_weight=1.0):
         """Loss and its derivatives by the parameters.
 
+        Parameters
+        ----------
+        parameters : array
+            All parameters in one row.
+        samples : list of Sample
+        energy_weight : float
+            Multiplies the energies' part.
+
         Returns
         -------
         loss : float
-        gradient : dict of arrays
+        gradient : array
+            Of the shape of `parameters`.
         """
+        parameters = self.network.unpack(parameters)
         shares = [samples[k::SHARES] for k in range(SHARES) if samples[k::SHARES]]
 
         def work(share):
@@ -120,11 +133,7 @@ class Loss:
         # Shares side by side: matrix products must not start threads of their own on the same cores.
         with threadpool_limits(1), ThreadPoolExecutor(self._n_threads) as pool:
             results = list(pool.map(work, range(len(shares))))
-        gradient = results[0][1]
-        for _, more in results[1:]:
-            for name, value in more.items():
-                gradient[name] += value
-        return sum(loss for loss, _ in results), gradient
+        return sum(loss for loss, _ in results), sum(gradient for _, gradient in results)
 
     def _share(self, network, parameters, samples, energy_weight):
         n_elements = len(network.elements)
@@ -194,8 +203,8 @@ class Loss:
             d_energies[part.atoms] = seed
             d_charges[part.atoms] = charge_seed
             d_energies[-n_elements:] -= seed * np.bincount(sample.species, minlength=n_elements)
-        result = {name: np.zeros(shape) for name, shape in network.shapes.items()}
-        network.pull_back(parameters, state, d_energies, d_charges, result, need_gradient=False)
+        result = np.zeros(network.n_parameters)
+        network.pull_back(parameters, state, d_energies, d_charges, network.unpack(result), need_gradient=False)
         return result
 
 
@@ -208,8 +217,8 @@ def make_samples(structures, network, baseline):
 
 def errors(network, parameters, samples, n_threads=1):
     """Root mean square errors of energy per atom (eV), forces (eV/Å), stress (eV/Å³) and dipole (e·Å)."""
-    n = len(network.elements)
-    alone = network.isolated(parameters)[0]
+    n, parameters = len(network.elements), network.unpack(parameters)
+    alone = network.isolated(parameters)
     copies = [copy.deepcopy(network) for _ in range(n_threads)]
     coulomb = [k for k, field in enumerate(network.fields) if field.config.exponent == 1]
 
@@ -240,57 +249,57 @@ def errors(network, parameters, samples, n_threads=1):
 
 
 def initial(network, samples, seed, size=40):
-    """Starting parameters: channels and inputs of unit variance on a few structures, small outputs."""
+    """Starting parameters: channels and inputs of unit variance on a few structures, small outputs.
+
+    Returns
+    -------
+    parameters, sizes : arrays, shape (parameters,)
+        `sizes` holds the typical size of every parameter: what a step of the optimiser is relative to. Those of means
+        and scales are 0: they stay.
+    """
     rng = np.random.default_rng(seed)
-    theta = {name: np.zeros(shape) for name, shape in network.shapes.items()}
+    flat = np.zeros(network.n_parameters), np.ones(network.n_parameters)
+    theta, sizes = map(network.unpack, flat)
     chosen = samples[:: max(1, len(samples) // size)]
     graph = join(chosen, [(None, None)] * len(chosen), len(network.elements))
-    species, l_max = graph.species, network._l_max
-    for name, shape in network.shapes.items():
-        if ".weights" in name:
-            last = name == f"{name.split('.')[0]}.weights{len(network._perceptrons[0]._pairs) - 1}"
-            theta[name] = rng.standard_normal(shape) / np.sqrt(shape[1]) * (0.1 if last else 1.0)
-        elif name.endswith(".scale"):
-            theta[name][:] = 1.0
-    lanes, used = network.density.lanes, network.density.n_radial
-    theta["first.bias%d" % (len(network._perceptrons[0]._pairs) - 1)][:, :network._strengths] = rng.standard_normal(
-        (len(network.elements), network._strengths))
+    for prefix in ("first", "second"):
+        for depth in range(network.depth):
+            name = f"{prefix}.weights{depth}"
+            sizes[name] /= np.sqrt(network.shapes[name][1])
+            size = sizes[name] * (OUTPUT if depth == network.depth - 1 else 1)
+            theta[name][:] = rng.standard_normal(size.shape) * size
+        sizes[f"{prefix}.direct"] *= OUTPUT / np.sqrt(network.n_inputs)
+        theta[f"{prefix}.scale"][:] = 1.0
+        for name in ("mean", "scale"):
+            sizes[f"{prefix}.{name}"][:] = 0.0
+    theta[f"first.bias{network.depth - 1}"][:, :network.strengths] = rng.standard_normal(
+        (len(network.elements), network.strengths))
+    for number, prefix in enumerate(("first", "second")):
+        for name, values in network.sources(theta, graph)[number].items():
+            sizes[name][:] = _channel_sizes(network, graph.species, values)
+            theta[name][:] = rng.standard_normal(sizes[name].shape) * sizes[name]
+        mean, scale = _moments(network, graph.species, network.inputs(theta, graph)[number])
+        theta[f"{prefix}.mean"][:], theta[f"{prefix}.scale"][:] = mean, scale
+    return flat
 
-    def spread(values, blocks):
-        """Root mean square of columns by element and l."""
-        result = np.ones((len(network.elements) * (l_max + 1), values.shape[2]))
-        for s in range(len(network.elements)):
-            for l in range(l_max + 1):
-                block = values[species == s, l * l:(l + 1) ** 2]
-                if len(block):
-                    result[s * (l_max + 1) + l] = np.sqrt(np.mean(block**2, axis=(0, 1)))
-        return result
 
-    def draw(values, count):
-        rms = spread(values, count)
-        floor = rms.max(axis=1, keepdims=True) * 1e-3 + 1e-12
-        active = (rms > floor).sum(axis=1)[:, None, None]
-        weights = rng.standard_normal((*rms.shape, network.channels)) / np.sqrt(np.maximum(active, 1))
-        return np.where(rms[:, :, None] > floor[:, :, None], weights / np.maximum(rms, floor)[:, :, None], 0.0)
+def _channel_sizes(network, species, values):
+    """Sizes of weights that bring the channels of every element and l to unit variance; 0 for empty columns."""
+    orders = network.orders
+    rms = np.zeros((len(network.elements), len(orders), values.shape[2]))
+    for s in np.unique(species):
+        for l, block in enumerate(orders):
+            rms[s, l] = np.sqrt(np.mean(values[species == s][:, block] ** 2, axis=(0, 1)))
+    floor = 1e-3 * rms.max(axis=2, keepdims=True)
+    active = rms > np.maximum(floor, 1e-12)
+    sizes = np.where(active, 1.0 / np.maximum(rms, 1e-12), 0.0) / np.sqrt(np.maximum(active.sum(axis=2), 1))[..., None]
+    return np.repeat(sizes.reshape(-1, values.shape[2], 1), network.channels, axis=2)
 
-    def standardise(number, channels):
-        inputs = network._invariants.compute(channels, 1).reshape(len(species), -1)
-        for s in range(len(network.elements)):
-            here = inputs[species == s]
-            prefix = ("first", "second")[number]
-            theta[f"{prefix}.mean"][s] = here.mean(axis=0)
-            theta[f"{prefix}.scale"][s] = 1.0 / np.maximum(here.std(axis=0), 1e-6)
 
-    state = network.compute(theta, graph)[2]
-    theta["first.density"] = draw(state[3], lanes)
-    state = network.compute(theta, graph)[2]
-    standardise(0, state[4])
-    state = network.compute(theta, graph)[2]
-    own, carried, far = state[3], state[7], state[8]
-    theta["second.density"] = draw(own, lanes) / np.sqrt(2)
-    theta["second.carried"] = draw(carried, lanes) / np.sqrt(2)
-    if far is not None:
-        theta["second.fields"] = draw(far, used) * 0.3
-    state = network.compute(theta, graph)[2]
-    standardise(1, state[10])
-    return theta
+def _moments(network, species, inputs):
+    """Mean and inverse spread of the inputs of each element."""
+    mean, scale = np.zeros((2, len(network.elements), inputs.shape[1]))
+    for s in np.unique(species):
+        mean[s] = inputs[species == s].mean(axis=0)
+        scale[s] = 1.0 / np.maximum(inputs[species == s].std(axis=0), 1e-6)
+    return mean, scale

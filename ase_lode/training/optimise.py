@@ -1,0 +1,165 @@
+"""Adam with averaged weights: a training run of a network that can be stopped and resumed bit for bit."""
+
+import json
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ase_lode.training.network import Loss, errors
+
+#: Decay of Adam's averages of the gradient and of its square.
+MOMENTS = (0.9, 0.999)
+#: Steps over which the learning rate rises from 0, and the share of it that is left at the end.
+WARM, LEFT = 100, 0.002
+#: Validations, and checkpoints, in a run.
+VALIDATIONS = 100
+
+
+@dataclass
+class Run:
+    """Where a training run stands; everything a resumed run needs.
+
+    Attributes
+    ----------
+    step : int
+    weights, average, best : array
+        Present, averaged, and averaged at the best validation.
+    first, second : array
+        Adam's averages.
+    order : array of int
+        Structures of the present epoch that are still to come.
+    score : float
+        Best validation score.
+    history : list of dict
+    """
+
+    step: int
+    weights: np.ndarray
+    average: np.ndarray
+    best: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    order: np.ndarray
+    score: float = np.inf
+    history: list = field(default_factory=list)
+
+    @classmethod
+    def start(cls, weights):
+        """At the first step."""
+        zero = np.zeros_like(weights)
+        return cls(0, weights, weights.copy(), weights.copy(), zero, zero.copy(), np.zeros(0, np.int64))
+
+    def save(self, path, key, rng):
+        """Write a checkpoint in one step."""
+        note = json.dumps({"key": key, "step": self.step, "score": self.score, "history": self.history,
+                           "rng": rng.bit_generator.state})
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        arrays = {name: getattr(self, name) for name in ("weights", "average", "best", "first", "second", "order")}
+        try:
+            with open(draft, "wb") as stream:
+                np.savez(stream, note=np.array(note), **arrays)
+            os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path, key, rng):
+        """The run of a checkpoint, or None if there is none of this configuration and data."""
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                arrays = dict(content)
+            note = json.loads(str(arrays.pop("note")))
+        except (OSError, ValueError, KeyError, EOFError):
+            return None
+        if note["key"] != key:
+            return None
+        rng.bit_generator.state = note["rng"]
+        return cls(note["step"], score=note["score"], history=note["history"], **arrays)
+
+
+class Optimiser:
+    """Minimises the loss of a network on its training structures.
+
+    The learning rate rises, then falls as a cosine; in the second half the weight of energies grows, as the forces
+    have settled. Weights are averaged exponentially, and the average with the best validation score is kept.
+
+    Parameters
+    ----------
+    network : Network
+    settings : NetworkConfig
+    loss : Loss
+    train, held : list of Sample
+    sizes : array
+        What steps are relative to, see `initial`.
+    seed : int
+    progress : Progress
+    n_threads : int
+    """
+
+    def __init__(self, network, settings, loss, train, held, sizes, seed, progress, n_threads):
+        self._network, self._settings, self._loss = network, settings, loss
+        self._train, self._held, self._sizes = train, held, sizes
+        self._progress, self._n_threads = progress, n_threads
+        self._rng = np.random.default_rng([seed, 1])
+        atoms = np.mean([len(s) for s in train])
+        self._batch = int(np.clip(round(settings.batch_atoms / atoms), 1, len(train)))
+        self._every = max(1, settings.steps // VALIDATIONS)
+
+    def run(self, weights, checkpoint=None, key=""):
+        """Optimise from the given weights, or from the checkpoint if it belongs to the same key.
+
+        Returns
+        -------
+        weights : array
+        history : list of dict
+            Step, learning rate, mean loss per structure since the last entry and validation errors.
+        """
+        run = Run.load(checkpoint, key, self._rng) if checkpoint else None
+        if run is None:
+            run = Run.start(weights)
+        else:
+            self._progress.say(f"resuming {checkpoint} at step {run.step}")
+        total, losses = self._settings.steps, []
+        for _ in self._progress.track(range(run.step, total), "training", total - run.step):
+            losses.append(self._step(run))
+            if run.step % self._every == 0 or run.step == total:
+                self._validate(run, np.mean(losses))
+                losses = []
+                if checkpoint:
+                    run.save(checkpoint, key, self._rng)
+        return run.best, run.history
+
+    def _step(self, run):
+        settings = self._settings
+        done = run.step / settings.steps
+        if len(run.order) < self._batch:
+            run.order = self._rng.permutation(len(self._train))
+        batch, run.order = run.order[:self._batch], run.order[self._batch:]
+        energy_weight = settings.final_energy_weight ** max(0.0, 2 * done - 1)
+        samples = [self._train[k] for k in batch]
+        loss, gradient = self._loss.gradient(run.weights, samples, energy_weight)
+        gradient /= sum(len(s) for s in samples)
+        run.step += 1
+        rate = settings.learning_rate * min(1.0, run.step / WARM) * (LEFT + (1 - LEFT) * (1 + np.cos(np.pi * done)) / 2)
+        one, two = MOMENTS
+        run.first += (1 - one) * (gradient - run.first)
+        run.second += (1 - two) * (gradient**2 - run.second)
+        first, second = run.first / (1 - one**run.step), run.second / (1 - two**run.step)
+        run.weights -= rate * self._sizes * first / (np.sqrt(second) + 1e-12 * np.sqrt(second.max()))
+        run.weights -= rate * settings.weight_decay * run.weights * (self._sizes > 0)
+        run.average += (run.weights - run.average) / min(settings.averaged_steps, run.step)
+        return loss / len(samples)
+
+    def _validate(self, run, loss):
+        found = errors(self._network, run.average, self._held, self._n_threads) if self._held else {}
+        score = sum((found[kind] / scale) ** 2 for kind, scale in self._loss.spreads.items() if kind in found)
+        if score < run.score or not self._held:
+            run.score, run.best = float(score), run.average.copy()
+        run.history.append({"step": run.step, "loss": float(loss), **found})
+        names = {"energy": ("meV/atom", 1e3), "forces": ("meV/Å", 1e3), "stress": ("meV/Å³", 1e3), "dipole": ("e·Å", 1)}
+        shown = ", ".join(f"{kind} {value * names[kind][1]:.4g} {names[kind][0]}" for kind, value in found.items())
+        self._progress.say(f"step {run.step} of {self._settings.steps}: loss {loss:.4g}; validation {shown}")
+
+
+__all__ = ["Loss", "Optimiser", "Run"]
