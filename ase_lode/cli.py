@@ -315,6 +315,38 @@ def evaluate(
     typer.echo(json.dumps(_plain(result), indent=2) if as_json else _yaml(result))
 
 
+@command(app, "check")
+def check(
+    calculator: Annotated[str, typer.Argument(metavar="POTENTIAL|MODULE:CALCULATOR", help="Name or file of a "
+                                              "potential, or a class, function or instance of any ASE calculator.")],
+    files: Annotated[list[str] | None, typer.Argument(metavar="[STRUCTURE]...", help="Files that ASE reads; by default "
+                                                      "small structures of elements it knows.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    quiet: Quiet = False,
+):
+    """Grade how far any ASE calculator can be relied on; status 1 if it fails a must."""
+    import json
+
+    from rich.console import Console
+
+    from ase_lode.check import check as run
+    from ase_lode.check.structures import read_all
+    from ase_lode.check.subject import load
+    from ase_lode.check.table import summary, table
+
+    results = run(load(calculator), read_all(files) if files else None, quiet=quiet)
+    failed = any(result.status == "fail" for result in results)
+    if as_json:
+        content = {"calculator": calculator, "passed": not failed, "results": [one.to_dict() for one in results]}
+        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    else:
+        console = Console()
+        console.print(table(results, calculator))
+        console.print(summary(results), highlight=False)
+    if failed:
+        raise typer.Exit(1)
+
+
 @command(data, "lint")
 def lint(files: Annotated[list[Path], typer.Argument(metavar="TRAIN.EXTXYZ...", help="Files meant to be joined.")]):
     """Report what files of structures hold and what is wrong with them."""
