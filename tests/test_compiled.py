@@ -1,5 +1,6 @@
 """The loops say the same as plain Python, and read nothing out of range."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from synthetic import bulk, energy_and_forces, molecule, potential, slab
 
 from ase_lode import LODECalculator
 
+LOOPS = Path(__file__).parent.parent / "ase_lode" / "_loops"
 SCRIPT = """
 import sys
 import test_compiled
@@ -39,3 +41,15 @@ def test_another_compiler_says_the_same(tmp_path, switch):
     assert done.returncode == 0, done.stderr[-2000:]
     found, expected = np.load(tmp_path / "found.npy"), results()
     assert np.abs(found - expected).max() < 1e-10 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("path", sorted(LOOPS.glob("*.py")), ids=lambda path: path.name)
+def test_what_loops_call_is_inlined(path):
+    """Otherwise the process that compiles has other last bits than the ones that find the code in the cache."""
+    functions = {node.name: node for node in ast.parse(path.read_text(encoding="utf-8")).body
+                 if isinstance(node, ast.FunctionDef)}
+    decorators = {name: {ast.unparse(entry) for entry in node.decorator_list} for name, node in functions.items()}
+    loops = [node for name, node in functions.items() if decorators[name] & {"loop", "inlined"}]
+    called = {call.func.id for node in loops for call in ast.walk(node)
+              if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)}
+    assert all(decorators[name] == {"inlined"} for name in called & set(functions))

@@ -1,4 +1,4 @@
-"""The one decorator of every compiled loop, and a vector of 8 numbers that stays in registers.
+"""The decorators of every compiled loop, and a vector of 8 numbers that stays in registers.
 
 `nogil` lets a thread pool run ranges side by side, `cache` keeps the machine code on disk. The fast-math flags leave
 out `nnan` and `ninf`, so that `isnan` stays right. A loop must not call a loop of another file: numba's cache
@@ -21,7 +21,12 @@ from numba.extending import intrinsic, models, register_model
 #: Numbers in a vector: one register of AVX-512, two of AVX2.
 LANES = 8
 
-loop = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"nsz", "arcp", "contract", "afn", "reassoc"})
+_OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy",
+            "fastmath": {"nsz", "arcp", "contract", "afn", "reassoc"}}
+loop = numba.njit(**_OPTIONS)
+#: For what loops call. Outside its caller it would be compiled in two ways, and which one runs would depend on what
+#: came from the cache: the first process on a machine would have other last bits than all later ones.
+inlined = numba.njit(forceinline=True, **_OPTIONS)
 
 
 class _LanesType(types.Type):

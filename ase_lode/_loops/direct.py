@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
-from ase_lode._loops.compile import loop
+from ase_lode._loops.compile import inlined, loop
 
 
-@loop
+@inlined
 def _harmonics(x, y, z, square, norms, axial, out):
     """Solid harmonics out[lm, j] of the vectors (x, y, z)[j]; `axial` is scratch of shape (l_max+1, j)."""
     n_angular = axial.shape[0]
@@ -38,7 +38,7 @@ def _harmonics(x, y, z, square, norms, axial, out):
             sine[j] = x[j] * sine[j] + y[j] * c
 
 
-@loop
+@inlined
 def _smooth_radial(i, square, exponent, width, _unused, inverse_gammas, values, slopes):
     """F_l = (2s²)^-a γ*(a, x), a = p/2 + l, and F_l'/r; γ*(a, x) = x^-a P(a, x) is entire.
 
@@ -83,7 +83,7 @@ def _smooth_radial(i, square, exponent, width, _unused, inverse_gammas, values, 
             slopes[degree, j] = -2 * (exponent / 2 + degree) * factor * star[degree + 1]
 
 
-@loop
+@inlined
 def _exterior_radial(i, square, exponent, cutoff, cutoff_width, _unused, values, slopes):
     """F_l = (1 - f_c)/r^(p+2l) and F_l'/r, zero for the atom itself."""
     n_angular = values.shape[0]
@@ -114,7 +114,7 @@ def _exterior_radial(i, square, exponent, cutoff, cutoff_width, _unused, values,
                 values[degree, j] *= switch
 
 
-@loop
+@inlined
 def _displacements(i, positions, x, y, z, square):
     for j in range(len(x)):
         x[j] = positions[0, j] - positions[0, i]

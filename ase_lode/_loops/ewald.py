@@ -7,10 +7,10 @@ arrays (k, f), each zero where the other is not, in which the signs of i^l are a
 
 import numpy as np
 
-from ase_lode._loops.compile import loop
+from ase_lode._loops.compile import inlined, loop
 
 
-@loop
+@inlined
 def _phase(powers, i, frequencies, k):
     """e^(ik·r_i) from tables powers[i, axis, offset + m] of e^(2πi m s)."""
     offset = powers.shape[2] // 2

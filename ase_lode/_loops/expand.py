@@ -9,10 +9,10 @@ Layouts: ``out[i, lm, a * width + n]`` with `width` the number of radial functio
 
 import numpy as np
 
-from ase_lode._loops.compile import LANES, gather, load, loop, splat, store
+from ase_lode._loops.compile import LANES, gather, inlined, load, loop, splat, store
 
 
-@loop
+@inlined
 def _block(p0, stop, j, vectors, distances, species, unit, inverse):
     """Unit vectors of up to 8 pairs of one species from p0 on, the last repeated to fill the block; their number."""
     count = 1
@@ -26,7 +26,7 @@ def _block(p0, stop, j, vectors, distances, species, unit, inverse):
     return count
 
 
-@loop
+@inlined
 def _harmonics(l_max, norm, unit, legendre, cosines, harmonics):
     """Y_lm of a block of unit vectors, (lm, 8), by the recursions of Legendre functions without (1 - z²)^(m/2)."""
     x, y, z = load(unit, (0, 0)), load(unit, (1, 0)), load(unit, (2, 0))
@@ -57,7 +57,7 @@ def _harmonics(l_max, norm, unit, legendre, cosines, harmonics):
             store(harmonics, (middle - m, 0), value * load(cosines, (2 * m + 1, 0)))
 
 
-@loop
+@inlined
 def _harmonic_gradients(l_max, norm, unit, legendre, cosines, gradients):
     """Cartesian derivatives of the solid harmonics r^l Y_lm at unit vectors, (3, lm, 8), after `_harmonics`."""
     x, y = load(unit, (0, 0)), load(unit, (1, 0))
@@ -231,7 +231,7 @@ def jacobian(start, stop, vectors, distances, values, slopes, l_max, norm, deriv
                                                        + slope * unit[c, b] * harmonics[lm, b])
 
 
-@loop
+@inlined
 def _radial_values(p, count, distances, table, step, radial):
     """Radial functions of a block, radial[l or 0, pair, n], zero in the lanes without a pair."""
     for b in range(LANES):
@@ -249,7 +249,7 @@ def _radial_values(p, count, distances, table, step, radial):
                       + load(table, (node + 1, 0, k, n)) * v1 + load(table, (node + 1, 1, k, n)) * s1)
 
 
-@loop
+@inlined
 def _radial_slopes(p, count, distances, table, step, radial):
     """Their derivatives by the distance, in the same layout."""
     for b in range(LANES):

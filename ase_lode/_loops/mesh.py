@@ -8,7 +8,7 @@ compiled, which unrolls its loops.
 
 import numpy as np
 
-from ase_lode._loops.compile import LANES, load, loop, splat, store, total
+from ase_lode._loops.compile import LANES, inlined, load, loop, splat, store, total
 
 
 @loop
@@ -43,7 +43,7 @@ def splines(start, stop, coordinates, shape, order, pieces, firsts, weights):
                     store(weights, (i, c, d, b), value)
 
 
-@loop
+@inlined
 def _wrapped(first, n, factor, shift, out):
     """Indices first, first + 1, ... on a periodic axis of n points, times a factor plus a shift."""
     for j in range(len(out)):
