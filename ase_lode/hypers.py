@@ -6,7 +6,7 @@ Lengths are in Å, energies in eV, charges in e. The classes mirror the YAML of 
 import difflib
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
 
 from ase_lode.errors import ConfigError
 from ase_lode.system import CHEMICAL_SYMBOLS
@@ -109,7 +109,18 @@ class NetworkConfig(Strict):
     #: Largest l in the invariants of body order 4.
     cubic_angular: int = Field(3, ge=0, le=6)
     #: Sizes of the hidden layers, multiples of 8.
-    hidden: tuple[int, ...] = (64, 32)
+    hidden: tuple[Annotated[int, Field(ge=8, le=1024, multiple_of=8)], ...] = Field((64, 32), min_length=1)
+    #: Steps of the optimiser, and atoms in each.
+    steps: int = Field(20_000, ge=1)
+    batch_atoms: int = Field(400, ge=1)
+    #: Largest step relative to the typical size of a parameter.
+    learning_rate: float = Field(0.03, gt=0, le=1)
+    #: Share by which parameters shrink in a step at that learning rate.
+    weight_decay: float = Field(0.0, ge=0, lt=1)
+    #: Weight of energies in the first half, and at the end: they are few, and noise to channels that still change.
+    energy_weights: tuple[PositiveFloat, PositiveFloat] = (0.1, 1.0)
+    #: Steps over which weights are averaged.
+    averaged_steps: int = Field(500, ge=1)
 
 
 class BaselineConfig(Strict):
@@ -231,6 +242,9 @@ class WeightsConfig(Strict):
     energy: float = Field(1.0, ge=0)
     forces: float = Field(1.0, ge=0)
     stress: float = Field(0.1, ge=0)
+    #: For the charges of a network head.
+    dipole: float = Field(1.0, ge=0)
+    charges: float = Field(0.0, ge=0)
 
 
 class OutputConfig(Strict):

@@ -168,8 +168,7 @@ class Network:
         lm = np.arange(self._orders)
         block = (species[:, None] * (self._l_max + 1) + np.sqrt(lm).astype(int)).ravel()
         rows = Rows.of(np.arange(n * self._orders), block)
-        own = np.zeros((n, self._orders, len(self.elements) * self.density.lanes))
-        self.density.add(graph.pairs, species, own, n_threads)
+        own = self.own(graph, n_threads)
         channels = self._contract(rows, [(own, parameters["first.density"])], n_threads)
         first = self._read(0, parameters, atoms, species, channels, n_threads)
         outputs = first[0]
@@ -186,6 +185,12 @@ class Network:
         energies = outputs[:, self._energy] + second[0][:, 0]
         return energies, charges, _State(graph, atoms, rows, own, channels, first, strengths, carried, far, states,
                                          mixed, second)
+
+    def own(self, graph, n_threads=1):
+        """Density coefficients c_an,lm, shape (atoms, lm, columns)."""
+        out = np.zeros((len(graph.species), self._orders, len(self.elements) * self.density.lanes))
+        self.density.add(graph.pairs, graph.species, out, n_threads)
+        return out
 
     def sources(self, parameters, graph):
         """What the channels of each pass are made of, (atoms, lm, columns) by the name of the weights."""
@@ -224,14 +229,16 @@ class Network:
         d_sent = self._pull_fields(graph, state.states, d_far, gradient, virials, n_threads)
         if d_charges is not None:
             d_sent = d_sent + d_charges
-        d_carried = self._pull_contract(rows, state.carried, "second.carried", parameters, d_mixed, d_parameters, n_threads)
+        d_carried = self._pull_contract(rows, state.carried, "second.carried", parameters, d_mixed, d_parameters,
+                                        n_threads)
         pair_gradient = np.zeros((len(pairs.j), 3)) if need_gradient else None
         d_first = np.zeros_like(first[0])
         d_first[:, :self.strengths] = self.density.pull_back_carried(pairs, state.strengths, d_carried, pair_gradient,
                                                                      n_threads)
         d_first[:, self.strengths:self._energy] = self._pull_shift(graph, d_sent)
         d_first[:, self._energy] = d_energies
-        d_channels = self._pull_read(0, parameters, atoms, species, state.channels, first, d_first, d_parameters, n_threads)
+        d_channels = self._pull_read(0, parameters, atoms, species, state.channels, first, d_first, d_parameters,
+                                     n_threads)
         d_own = self._pull_contract(rows, state.own, "first.density", parameters, d_channels, d_parameters, n_threads,
                                     need_gradient)
         more = self._pull_contract(rows, state.own, "second.density", parameters, d_mixed, d_parameters, n_threads,

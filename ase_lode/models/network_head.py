@@ -44,8 +44,8 @@ class NetworkHead:
     ----------
     shape, sample_shape : tuple
         Of the potential's weights, and of a draw from the posterior of the last layers'.
-    range_shape : tuple
-        Of the ranges of the coefficients.
+    range_shape, columns : tuple, slice
+        Shape of the ranges of the coefficients, and the columns in it that are judged.
     """
 
     def __init__(self, potential, tolerance):
@@ -54,7 +54,7 @@ class NetworkHead:
         n = len(potential.elements)
         self.shape = (self.representation.n_parameters,)
         self.sample_shape = (2, n, potential.model.head.hidden[-1])
-        self.range_shape = (n, n * self.representation.density.lanes)
+        self.range_shape, self.columns = (n, n * self.representation.density.lanes), slice(None)
 
     @cached_property
     def parameters(self):

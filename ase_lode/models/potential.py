@@ -183,7 +183,7 @@ class Evaluator:
         StructureError
             Unknown elements, or a periodicity that a field does not support.
         """
-        head, ranges = self.head, self.potential.ranges
+        head = self.head
         neighbors = neighbors or NeighborList(self.representation.cutoff)
         state = head.compute(system, neighbors, n_threads)
         base, base_gradient, base_virial = self.potential.baseline.evaluate(system, state.pairs, n_threads)
@@ -197,7 +197,7 @@ class Evaluator:
             spread = self._uncertainty(state, gradient, n_threads)
         distances = state.pairs.distances
         return Evaluation(float(energies.sum()), energies, slope, virial, *spread,
-                          0.0 if ranges is None else extrapolation(state, *ranges),
+                          self._extrapolation(state),
                           float(distances.min()) if len(distances) else np.inf)
 
     def _uncertainty(self, state, gradient, n_threads):
@@ -210,9 +210,10 @@ class Evaluator:
         energy = factor * float(np.sqrt(np.mean(deviations**2)))
         return energy, None if gradients is None else np.sqrt(np.mean(gradients**2, axis=0))
 
-
-def extrapolation(state, lower, upper):
-    """Largest excess of a density coefficient at l = 0 over its training range, relative to the widest range."""
-    low, high = lower[state.species], upper[state.species]
-    excess = np.maximum(np.maximum(low - state.scalars, state.scalars - high), 0.0).max(axis=1)
-    return float((excess / np.maximum((high - low).max(axis=1), 1e-12)).max())
+    def _extrapolation(self, state):
+        """Largest excess of a density coefficient at l = 0 over its training range, relative to the widest range."""
+        if self.potential.ranges is None:
+            return 0.0
+        low, high = (bound[state.species][:, self.head.columns] for bound in self.potential.ranges)
+        excess = np.maximum(np.maximum(low - state.scalars, state.scalars - high), 0.0).max(axis=1)
+        return float((excess / np.maximum((high - low).max(axis=1), 1e-12)).max())

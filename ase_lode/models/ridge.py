@@ -39,14 +39,14 @@ class RidgeHead:
     ----------
     shape, sample_shape : tuple
         Of the potential's weights, and of a draw from their posterior.
-    range_shape : tuple
-        Of the ranges of the coefficients.
+    range_shape, columns : tuple, array of int
+        Shape of the ranges of the coefficients, and the columns in it that are judged.
     """
 
     def __init__(self, potential, tolerance):
         self._potential = potential
         self.representation = Representation(potential.model, tolerance)
-        self._scalars = self.representation.layout.scales[0].channels
+        self.columns = self.representation.layout.scales[0].channels
         self.shape = self.sample_shape = (len(potential.elements), self.representation.n_features)
         self.range_shape = (len(potential.elements), self.representation.layout.width)
 
@@ -64,8 +64,7 @@ class RidgeHead:
         environments = self.representation.compute(system, neighbors, n_threads)
         energies, d_coefficients = self.representation.energies(environments, self._forms, n_threads)
         energies -= self._offsets[environments.species]
-        scalars = np.zeros((len(energies), self.range_shape[1]))
-        scalars[:, self._scalars] = environments.coefficients[:, 0, self._scalars]
+        scalars = environments.coefficients[:, 0, self.columns]
         return _State(environments, energies, d_coefficients, scalars)
 
     def pull_back(self, state, n_threads):

@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from ase_lode.models.baseline import compositions
 from ase_lode.models.network import Graph, Part
 from ase_lode.neighbors import NeighborList, PairList
+from ase_lode.training.rows import KINDS
 
 #: Largest displacement in Å, and largest strain, of the differences in d/dθ of forces and stresses: the error is 1e-10.
 DISPLACEMENT = 1e-5
@@ -104,6 +105,8 @@ class Loss:
         self.network, self.scales, self._dipole, self._charges = network, scales, dipole, charges
         self._copies = [copy.deepcopy(network) for _ in range(SHARES)]
         self._n_threads = n_threads
+        #: What errors are compared with in validation.
+        self.spreads = {kind: getattr(scales, kind) for kind in KINDS if getattr(scales, kind) > 0}
         coulomb = [k for k, field in enumerate(network.fields) if field.config.exponent == 1]
         self._channel = coulomb[0] if coulomb else None
 

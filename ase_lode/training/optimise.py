@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ase_lode.training.network import Loss, errors
+from ase_lode.training.network import errors
 
 #: Decay of Adam's averages of the gradient and of its square.
 MOMENTS = (0.9, 0.999)
@@ -136,7 +136,8 @@ class Optimiser:
         if len(run.order) < self._batch:
             run.order = self._rng.permutation(len(self._train))
         batch, run.order = run.order[:self._batch], run.order[self._batch:]
-        energy_weight = settings.final_energy_weight ** max(0.0, 2 * done - 1)
+        start, end = settings.energy_weights
+        energy_weight = start * (end / start) ** max(0.0, 2 * done - 1)
         samples = [self._train[k] for k in batch]
         loss, gradient = self._loss.gradient(run.weights, samples, energy_weight)
         gradient /= sum(len(s) for s in samples)
@@ -161,5 +162,3 @@ class Optimiser:
         shown = ", ".join(f"{kind} {value * names[kind][1]:.4g} {names[kind][0]}" for kind, value in found.items())
         self._progress.say(f"step {run.step} of {self._settings.steps}: loss {loss:.4g}; validation {shown}")
 
-
-__all__ = ["Loss", "Optimiser", "Run"]

@@ -10,7 +10,6 @@ from time import perf_counter
 import numpy as np
 
 from ase_lode.errors import ConfigError, DataError, LODEError
-from ase_lode.features.representation import Representation
 from ase_lode.hypers import FileConfig, TrainConfig, read_config
 from ase_lode.models.baseline import Baseline, compositions, fit_reference_energies
 from ase_lode.models.library import load_potential
@@ -21,10 +20,11 @@ from ase_lode.training.charges import fit_charges
 from ase_lode.training.contact import closest_distances, contact_distances
 from ase_lode.training.dataset import read_structures, sha256, split
 from ase_lode.training.files import write_whole
-from ase_lode.training.fit import Fitter
 from ase_lode.training.metrics import compare
+from ase_lode.training.network_training import NetworkTraining
 from ase_lode.training.progress import Progress
-from ase_lode.training.rows import KINDS, RowMaker, Scales, label_spreads
+from ase_lode.training.ridge_training import RidgeTraining
+from ase_lode.training.rows import KINDS, Scales, label_spreads
 
 #: Relative difference between forces and energy differences above which a saved potential is refused.
 FORCE_TOLERANCE = 1e-4
@@ -89,31 +89,29 @@ def train(config, data_folder=None, check=False, quiet=False):
     data = read_data(config, folder, data_folder, progress)
     model = complete_model(config.model, data)
     baseline, closest = fit_baseline(model, data)
-    representation = Representation(model)
     n_threads = available_threads()
     scales, spreads = residual_scales(config.weights, data, baseline)
-    maker = RowMaker(representation, model.elements, baseline, scales, n_threads)
-    plan = describe(config, data, maker, spreads)
+    directory = folder / config.output.directory
+    kinds = {"ridge": RidgeTraining, "network": NetworkTraining}
+    training = kinds[model.head.type](config, model, data, baseline, scales, directory, n_threads)
+    plan = {**describe(config, data, spreads), **training.plan()}
     progress.say("\n".join(f"{key}: {value}" for key, value in plan.items()))
     if check:
         return None, plan
-    free = model.baseline.reference_energies == "fit"
-    label_weights = {kind: getattr(config.weights, kind) for kind in KINDS}
-    fitter = Fitter(maker, label_weights, model.head.regularisation, free, config.seed, progress)
-    with _blas_threads(n_threads):
-        fit = fitter.fit(data.train, data.held)
-    card = {"name": config.output.name, **config.output.card, **provenance(config, data, model, closest)}
-    potential = build(model, baseline, fit, maker, card, training_ranges(representation, data.train, n_threads))
+    fit = training.fit(progress)
+    card = {"name": config.output.name, **config.output.card, **provenance(config, data, model, closest), **fit.header}
+    potential = Potential(model, fit.weights, fit.baseline, card, fit.posterior, fit.ranges)
     comparisons = {"train": compare(potential, data.train, n_threads, progress, "errors, training")}
     if data.held:
         comparisons["validation"] = compare(potential, data.held, n_threads, progress, "errors, validation",
                                             uncertain=UNCERTAIN)
-    report = {**plan, **outcome(fit, comparisons)}
+    report = {**plan, "errors": {part: c.summary() for part, c in comparisons.items()},
+              "coverage": {part: c.coverage() for part, c in comparisons.items()}, **fit.report}
     potential.header["errors"] = {part: c.summary() for part, c in comparisons.items()}
-    directory = folder / config.output.directory
     potential, report["force_check"] = save_checked(potential, directory, data.train, n_threads)
     report["seconds"] = round(perf_counter() - start, 1)
     write(directory, config, potential, report, comparisons)
+    training.clean()
     progress.say(f"saved {directory / config.output.name}.lode after {report['seconds']} s")
     return potential, report
 
@@ -212,14 +210,12 @@ def residual_scales(weights, data, baseline):
     return Scales.of(spreads, {kind: getattr(weights, kind) for kind in KINDS}, data.train), spreads
 
 
-def describe(config, data, maker, spreads):
+def describe(config, data, spreads):
     """What will be fitted, in numbers."""
     names = {"energy": "energies", "forces": "forces", "stress": "stresses"}
     return {"name": config.output.name, "seed": config.seed,
             "structures": {"train": len(data.train), "validation": len(data.held)},
             "atoms": int(sum(len(s) for s in data.train)),
-            "rows": int(sum(maker.count(s) for s in data.train)), "columns": int(maker.n_columns),
-            "features_per_element": int(maker.representation.n_features),
             "labels": {names[kind]: sum(getattr(s, kind) is not None for s in data.train) for kind in KINDS},
             "label_spread": {kind: float(spread) for kind, spread in spreads.items()}}
 
@@ -266,38 +262,6 @@ def versions():
     return found
 
 
-def build(model, baseline, fit, maker, card, ranges):
-    """The potential of a fit."""
-    shape = (len(model.elements), maker.representation.n_features)
-    features = maker.n_features
-    header = {**card, "training": {"regularisation": fit.strength, "chosen_on": fit.chosen_on},
-              "uncertainty": {"energy_factor": fit.energy_factor}}
-    baseline = replace(baseline, energies=baseline.energies + fit.weights[features:])
-    posterior = (fit.weights + fit.draws)[:, :features].reshape(-1, *shape).astype(np.float32)
-    return Potential(model, fit.weights[:features].reshape(shape), baseline, header, posterior, ranges)
-
-
-def training_ranges(representation, structures, n_threads):
-    """Smallest and largest coefficients at l = 0 by element, each (elements, channels): inside is interpolation."""
-    lower = np.full((len(representation.elements), representation.layout.width), np.inf)
-    upper = -lower
-    for structure in structures:
-        environments = representation.compute(structure.system, n_threads=n_threads)
-        np.minimum.at(lower, environments.species, environments.coefficients[:, 0])
-        np.maximum.at(upper, environments.species, environments.coefficients[:, 0])
-    seen = np.isfinite(lower)
-    return np.where(seen, lower, 0.0), np.where(seen, upper, 0.0)
-
-
-def outcome(fit, comparisons):
-    """Errors and comparisons as plain numbers."""
-    return {"regularisation": fit.strength, "regularisation_chosen_on": fit.chosen_on,
-            "errors": {part: c.summary() for part, c in comparisons.items()},
-            "coverage": {part: c.coverage() for part, c in comparisons.items()},
-            "same_model": {"with_fields": fit.errors, "without_fields": fit.errors_without_fields},
-            "learning_curve": fit.curve}
-
-
 def save_checked(potential, directory, structures, n_threads):
     """Save under a temporary name, load, compare forces with energy differences, and only then take the name."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -341,9 +305,3 @@ def write(directory, config, potential, report, comparisons):
     write_whole(directory / "metrics.yaml", yaml.safe_dump(report, sort_keys=False, allow_unicode=True))
     if config.output.report == "html":
         write_whole(directory / "report.html", html_report(potential, report, comparisons))
-
-
-def _blas_threads(n_threads):
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(n_threads)

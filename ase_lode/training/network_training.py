@@ -1,0 +1,146 @@
+"""Training of a network head: minimise the loss, then draw its last layers from their posterior."""
+
+import hashlib
+import json
+
+import numpy as np
+
+from ase_lode.models.network import Network
+from ase_lode.models.potential import Potential
+from ase_lode.training.dataset import sha256
+from ase_lode.training.metrics import compare
+from ase_lode.training.network import Loss, initial, join, make_samples
+from ase_lode.training.optimise import Optimiser
+from ase_lode.training.ridge_training import Trained, finite, widen
+
+#: Tolerance of the fields on the particle mesh.
+TOLERANCE = 1e-5
+#: Draws of the last layers, random directions in which forces of a structure enter their posterior, and the step in Å.
+DRAWS, DIRECTIONS, STEP = 16, 4, 1e-4
+#: Variance of the prior of the last layers' weights, relative to the mean over the data.
+PRIOR = 1e-6
+#: Structures on which uncertainties are scaled, and the share of errors that one standard deviation holds.
+CALIBRATED, ONE_SIGMA = 40, 0.6827
+
+
+class NetworkTraining:
+    """Optimises a network with checkpoints and adds a calibrated posterior of its last layers.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    model : ModelConfig
+        Complete and resolved.
+    data : Data
+    baseline : Baseline
+    scales : Scales
+        Divisors of the residuals.
+    directory : Path
+        Where the checkpoint goes.
+    n_threads : int
+    """
+
+    def __init__(self, config, model, data, baseline, scales, directory, n_threads):
+        self._config, self._model, self._data, self._baseline = config, model, data, baseline
+        self._scales, self._n_threads = scales, n_threads
+        self._network = Network(model, TOLERANCE)
+        self._checkpoint = directory / f"{config.output.name}.training.npz"
+
+    def plan(self):
+        """Size of the problem."""
+        return {"parameters": self._network.n_parameters}
+
+    def fit(self, progress):
+        """Optimise, or go on from the checkpoint of the same configuration and data.
+
+        Returns
+        -------
+        Trained
+        """
+        config, network = self._config, self._network
+        train, held = (make_samples(part, network, self._baseline) for part in (self._data.train, self._data.held))
+        weights, sizes = initial(network, train, config.seed)
+        loss = Loss(network, self._scales, *charge_scales(train, config.weights), self._n_threads)
+        optimiser = Optimiser(network, self._model.head, loss, train, held, sizes, config.seed, progress,
+                              self._n_threads)
+        self._checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        weights, history = optimiser.run(weights, self._checkpoint, self._key())
+        ranges = self._ranges(train)
+        draws = self._posterior(weights, train)
+        posterior, factor = self._calibrated(weights, draws, held and self._data.held or self._data.train)
+        header = {"training": {"steps": self._model.head.steps}, "uncertainty": {"energy_factor": factor}}
+        return Trained(weights, self._baseline, posterior, ranges, header, {"history": history})
+
+    def clean(self):
+        """Remove the checkpoint of the finished run."""
+        self._checkpoint.unlink(missing_ok=True)
+
+    def _key(self):
+        """What a checkpoint must agree in: everything that decides the run."""
+        settings = {"model": self._model.model_dump(mode="json"), "seed": self._config.seed,
+                    "weights": self._config.weights.model_dump(), "files": sha256(self._data.paths),
+                    "train": len(self._data.train), "held": len(self._data.held)}
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    def _ranges(self, samples):
+        """Smallest and largest density coefficients at l = 0 by element, each (elements, columns)."""
+        n = len(self._network.elements)
+        lower = np.full((n, n * self._network.density.lanes), np.inf)
+        upper = -lower
+        for sample in samples:
+            values = self._network.own(join([sample], [(None, None)], 0))
+            widen(lower, upper, sample.species, values[:, 0])
+        return finite(lower, upper)
+
+    def _posterior(self, weights, samples):
+        """Draws of the deviations of the last layers' weights, (draws, passes, elements, hidden), to be scaled.
+
+        The energy is linear in these weights, so their posterior is that of a linear model. The Gram matrix of the
+        forces' rows is estimated by derivatives of the features along random displacements, whose mean it is.
+        """
+        network, rng = self._network, np.random.default_rng([self._config.seed, 2])
+        parameters = network.unpack(weights)
+        alone = network.isolated_last_features(parameters)
+
+        def features(sample, displacement):
+            graph = join([sample], [(displacement, np.zeros((3, 3)))], 0)
+            state = network.compute(parameters, graph)[2]
+            counts = np.bincount(sample.species, minlength=len(network.elements))
+            return (network.last_features(state, sample.species) - alone * counts[:, None]).ravel()
+
+        precision = 0.0
+        for sample in samples:
+            if sample.energy is not None and self._scales.energy > 0:
+                row = features(sample, np.zeros((len(sample), 3))) / (self._scales.energy * np.sqrt(len(sample)))
+                precision = precision + np.outer(row, row)
+            if sample.forces is None or not self._scales.forces > 0:
+                continue
+            for _ in range(DIRECTIONS):
+                u = rng.standard_normal((len(sample), 3)) * STEP
+                row = (features(sample, u) - features(sample, -u)) / (2 * STEP * self._scales.forces)
+                precision = precision + np.outer(row, row) / DIRECTIONS
+        values, vectors = np.linalg.eigh(precision)
+        spread = 1.0 / np.sqrt(np.maximum(values, 0.0) + PRIOR * values.mean())
+        draws = rng.standard_normal((DRAWS, len(values))) * spread @ vectors.T
+        return draws.reshape(DRAWS, *alone.shape)
+
+    def _calibrated(self, weights, draws, structures):
+        """Draws scaled so that one standard deviation holds its share of the forces' errors; the energies' factor."""
+        chosen = structures[:: max(1, len(structures) // CALIBRATED)]
+        potential = Potential(self._model, weights, self._baseline, {}, draws)
+        judged = compare(potential, chosen, self._n_threads, uncertain=len(chosen)).judged()
+        scale = {kind: float(np.quantile(abs(error) / np.maximum(sigma, 1e-300), ONE_SIGMA))
+                 for kind, (error, sigma) in judged.items()}
+        forces = scale.get("forces", scale.get("energy", 1.0))
+        return draws * forces, scale.get("energy", forces) / forces
+
+
+def charge_scales(samples, weights):
+    """Divisors of dipoles (e·Å) and of reference charges (e): their spread, each set as heavy as one atom's forces."""
+    result = []
+    for kind, weight in (("dipole", weights.dipole), ("charges", weights.charges)):
+        known = [getattr(s, kind) for s in samples if getattr(s, kind) is not None]
+        spread = float(np.sqrt(np.mean(np.hstack([k.ravel() for k in known]) ** 2))) if known else 0.0
+        size = np.mean([len(s) for s in samples]) if kind == "dipole" else 1.0
+        result.append(spread / np.sqrt(size * weight) if weight else 0.0)
+    return result
