@@ -44,16 +44,21 @@ def threads_of_the_calculator(subject, structures):
 
 def python_threads(subject, structures):
     """Four Python threads, each with an instance of its own, give the results of one."""
-    expected = [subject.results(atoms, subject.make()) for atoms in structures]
+    moved = [atoms.copy() for atoms in structures]
+    for atoms in moved:
+        atoms.rattle(0.05, seed=6)
+    topics = [*structures, *moved]
+    expected = [subject.results(atoms, subject.make()) for atoms in topics]
 
-    def work(_):
+    def work(first):
         calc = subject.make()
-        return [subject.results(atoms, calc) for atoms in structures]
+        order = np.roll(np.arange(len(topics)), first)  # no two threads at the same structure at the same time
+        return [(index, subject.results(topics[index], calc)) for index in order]
 
     with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(work, range(4)):
-            for one, other in zip(expected, found):
-                yield _deviation("four Python threads", one, other, SAME)
+        for answers in pool.map(work, range(4)):
+            for index, found in answers:
+                yield _deviation("four Python threads", expected[index], found, SAME)
 
 
 def fork(subject, structures):

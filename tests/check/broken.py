@@ -278,7 +278,7 @@ class SharedScratch(Sound):
 
     def spoil(self, atoms, results):
         self.scratch[0] = results["energy"]
-        time.sleep(0.002)
+        time.sleep(0.01)
         results["energy"] = float(self.scratch[0])
 
 
