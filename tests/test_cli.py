@@ -70,7 +70,7 @@ def test_relax(run):
     assert result.exit_code == 0 and result.stdout.startswith("converged after")
     assert np.linalg.norm(read("cu_relaxed.extxyz").get_forces(), axis=1).max() < 0.01
     assert {path.name for path in Path().iterdir()} == {"cu.extxyz", "cu_relaxed.extxyz", "cu_relaxed.csv",
-                                                        "cu_relaxed.png", "cu_relaxed.summary.yaml"}
+                                                        "cu_relaxed.png", "cu_relaxed.html", "cu_relaxed.summary.yaml"}
     found = summary("cu_relaxed.summary.yaml")
     assert found["results"]["converged"] and found["settings"]["cell"] == "full"
 
@@ -90,7 +90,7 @@ def test_md_and_restart(run):
     assert longer.exit_code == 0 and longer.stdout == longer.stderr == ""
     rows = Path("parts/md.csv").read_text().splitlines()
     assert rows[:14] == Path("whole/md.csv").read_text().splitlines() and len(rows) == 22
-    assert {path.name for path in Path("parts").iterdir()} == {"md.traj", "md.csv", "md.ckpt.npz", "md.png",
+    assert {path.name for path in Path("parts").iterdir()} == {"md.traj", "md.csv", "md.ckpt.npz", "md.png", "md.html",
                                                                "md.summary.yaml"}
     found = summary("parts/md.summary.yaml")
     assert found["seed"] == 7 and found["settings"]["temperature_K"] == [200, 400] and found["results"]["steps"] == 20

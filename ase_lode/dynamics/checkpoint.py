@@ -11,7 +11,7 @@ from ase.io.jsonio import decode, encode
 
 from ase_lode.errors import LODEError, SimulationError
 
-FORMAT = "ase-lode md checkpoint 1"
+FORMAT = "ase-lode md checkpoint 2"
 #: Keywords of LODECalculator that decide its results.
 KEYWORDS = ("skin", "charge", "uncertainty", "on_extrapolation", "tolerance")
 
@@ -126,8 +126,6 @@ def find_calculator(identity, calc=None):
         raise SimulationError(f"The checkpoint was written with potential '{identity['potential']}', SHA-256 "
                               f"{identity['sha256'][:12]}, but this is another one; pass the same potential as calc= "
                               "(-p).")
-    if identity["state"] is not None and hasattr(calc, "set_state"):
-        calc.set_state(identity["state"])
     return calc
 
 

@@ -1,7 +1,6 @@
 """Molecular dynamics with checkpoints that continue bit for bit: `run_md`."""
 
 import os
-import time
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from ase import Atoms, units
 
+from ase_lode.dynamics.bonds import Bonds
 from ase_lode.dynamics.checkpoint import find_calculator, identify, read_checkpoint, write_checkpoint
 from ase_lode.dynamics.ensembles import INTEGRATORS, check_ensemble, count_degrees_of_freedom
 from ase_lode.dynamics.observers import (
@@ -23,12 +23,11 @@ from ase_lode.dynamics.observers import (
     keep_frame,
     prepare_output,
 )
+from ase_lode.dynamics.plots import MD_AXIS, MD_PANELS, Pictures
 from ase_lode.dynamics.settings import CONSTANT_PRESSURE, Settings
 from ase_lode.dynamics.velocities import draw_velocities
 from ase_lode.errors import ConfigError, LODEError, SimulationError
 
-#: Seconds between updates of a plot.
-PLOT_EVERY = 30.0
 #: Files whose paths are kept relative to the checkpoint, so that a folder can move.
 OUTPUTS = ("trajectory", "log", "checkpoint")
 
@@ -45,7 +44,7 @@ class Run(NamedTuple):
 def run_md(atoms=None, ensemble=None, temperature_K=None, timestep_fs=None, steps=None, seed=None, trajectory=None,
            log=None, checkpoint=None, *, restart=None, calc=None, pressure_GPa=None, friction_per_ps=None, taut_fs=None,
            taup_fs=None, log_interval=None, trajectory_interval=None, checkpoint_interval=None, max_temperature_K=None,
-           zero_momentum=None, minimise=None, plot=None, quiet=False):
+           on_broken_bonds=None, zero_momentum=None, minimise=None, plot=None, quiet=False):
     """Run molecular dynamics, or continue it from a checkpoint.
 
     A keyword that is None takes the default of `ase_lode.dynamics.settings.Settings`, where the reason stands beside
@@ -80,12 +79,15 @@ def run_md(atoms=None, ensemble=None, temperature_K=None, timestep_fs=None, step
         Steps between rows, frames and checkpoints: 10, 100, 1000. A checkpoint is also written at the end.
     max_temperature_K : float
         The run stops above it: 20 times the target, at least 10,000 K.
+    on_broken_bonds : {"stop", "ignore"}
+        What to do when a covalent bond of the first frame breaks: stop, the default, or nothing.
     zero_momentum : bool
         Draw velocities without drift (isolated: and rotation), the default.
     minimise : bool
         Relax the positions to 0.1 eV/Å first.
     plot : path-like
-        PNG of temperature, energies, pressure and volume against time, updated on the way.
+        PNG of temperature, energies, pressure and volume against time; beside it, as .html, a page with the same curves
+        and the trajectory in three dimensions, which needs no network. Both are updated on the way.
     quiet : bool
         No progress on stderr.
 
@@ -99,8 +101,8 @@ def run_md(atoms=None, ensemble=None, temperature_K=None, timestep_fs=None, step
     ConfigError
         A setting is unknown, out of range or does not fit the structure or the checkpoint.
     SimulationError
-        Values that are not finite, an explosion, a refusal of the calculator, or a signal; the message names the last
-        good frame or the checkpoint.
+        Values that are not finite, an explosion, a broken bond, a refusal of the calculator, or a signal; the message
+        names the last good frame or the checkpoint.
     """
     given = {name: value for name, value in locals().items() if name in Settings.keywords() and value is not None}
     if plot is not None and log is None and restart is None:
@@ -108,12 +110,14 @@ def run_md(atoms=None, ensemble=None, temperature_K=None, timestep_fs=None, step
     for name in OUTPUTS:
         if name in given:
             given[name] = os.path.abspath(given[name])
-    if restart is not None:
-        return _resume(restart, calc or (atoms.calc if atoms is not None else None), given).run(plot, quiet)
-    return _start(atoms, calc, Settings(**given)).run(plot, quiet)
+    with ExitStack() as stack:
+        if restart is not None:
+            calc = calc or (atoms.calc if atoms is not None else None)
+            return _resume(restart, calc, given, stack).run(plot, quiet)
+        return _start(atoms, calc, Settings(**given), stack).run(plot, quiet)
 
 
-def _start(atoms, calc, settings):
+def _start(atoms, calc, settings, stack):
     """A simulation at step 0."""
     if atoms is None or len(atoms) == 0:
         raise ConfigError("run_md needs atoms, or restart= with a checkpoint.")
@@ -128,6 +132,7 @@ def _start(atoms, calc, settings):
     check_ensemble(atoms, settings.ensemble)
     prepare_output(settings.trajectory, settings.log, settings.checkpoint)
     if settings.ensemble in CONSTANT_PRESSURE and hasattr(atoms.calc, "pin_mesh"):
+        stack.callback(atoms.calc.set_state, atoms.calc.get_state())  # after the run the mesh follows the cell again
         atoms.calc.pin_mesh(atoms)
     if settings.minimise:
         from ase_lode.dynamics.relax import relax
@@ -136,10 +141,10 @@ def _start(atoms, calc, settings):
     rng = np.random.default_rng(settings.seed)
     if not atoms.get_momenta().any():
         draw_velocities(atoms, settings.temperature_K[0], rng, settings.zero_momentum)
-    return Simulation(atoms, settings, count_degrees_of_freedom(atoms, settings.ensemble), rng)
+    return Simulation(atoms, settings, count_degrees_of_freedom(atoms, settings.ensemble), rng, Bonds.find(atoms))
 
 
-def _resume(path, calc, given):
+def _resume(path, calc, given, stack):
     """A simulation as its checkpoint left it."""
     path = Path(path)
     atoms, header, state = read_checkpoint(path)
@@ -152,10 +157,14 @@ def _resume(path, calc, given):
         raise ConfigError(f"The checkpoint is at step {header['step']} already; ask for more than {settings.steps} "
                           "steps.")
     atoms.calc = find_calculator(header["calculator"], calc)
+    if header["calculator"]["state"] is not None and hasattr(atoms.calc, "set_state"):
+        stack.callback(atoms.calc.set_state, atoms.calc.get_state())
+        atoms.calc.set_state(header["calculator"]["state"])
     rng = np.random.default_rng()
     rng.bit_generator.state = header["rng"]
     # A thermostat's constructor may refuse or change what it finds; the saved state comes last.
-    simulation = Simulation(atoms, settings, header["dof"], rng, header["step"])
+    bonds = Bonds(**header["bonds"])
+    simulation = Simulation(atoms, settings, header["dof"], rng, bonds, header["step"])
     simulation.integrator.set_state(state)
     return simulation
 
@@ -163,20 +172,24 @@ def _resume(path, calc, given):
 class Simulation:
     """One run: atoms, integrator, settings and the step it is at."""
 
-    def __init__(self, atoms, settings, dof, rng, step=None):
-        self.atoms, self.settings, self.dof, self.rng = atoms, settings, dof, rng
+    def __init__(self, atoms, settings, dof, rng, bonds, step=None):
+        self.atoms, self.settings, self.dof, self.rng, self.bonds = atoms, settings, dof, rng, bonds
         self.resumed_at, self.step = step, step or 0
         self.integrator = INTEGRATORS[settings.ensemble](atoms, settings, dof, rng)
         self.frames = self.log = None
         self.saved_at = step
-        self.drawn = time.monotonic()
 
     def run(self, plot=None, quiet=False):
         """Step to the end; see `run_md`."""
         settings = self.settings
         thermodynamics = Thermodynamics(self.atoms, self.integrator, self.dof, settings.timestep_fs)
-        watch = Watch(self.atoms, settings.max_temperature_K, thermodynamics.temperature)
+        watch = Watch(self.atoms, settings.max_temperature_K, thermodynamics.temperature,
+                      self.bonds if settings.on_broken_bonds == "stop" else None)
+        pictures = Pictures(plot if settings.log else None, settings.log, settings.trajectory, MD_PANELS, MD_AXIS)
+        prepare_output(plot)
         with ExitStack() as stack:
+            # Last of all, when the files are closed, whether the run has ended or failed.
+            stack.callback(lambda: pictures.draw(self.atoms, self._where()))
             signals = stack.enter_context(Signals())
             self._open(stack, thermodynamics.columns)
             progress = stack.enter_context(Progress("md", self.step, settings.steps, settings.timestep_fs, quiet))
@@ -189,14 +202,13 @@ class Simulation:
                 self._observe(thermodynamics)
                 if self.step % settings.checkpoint_interval == 0:
                     self._save()
-                if plot is not None and time.monotonic() - self.drawn > PLOT_EVERY:
-                    self._draw(plot)
+                if pictures.due():
+                    self._flush()
+                    pictures.draw(self.atoms, self._where())
                 progress.update(self.step)
                 if signals.received and self.step < settings.steps:
                     self._interrupted(signals.received)
             self._save()
-        if plot is not None:
-            self._draw(plot)
         return Run(self.atoms, self.step, self.step * settings.timestep_fs / 1000, asdict(settings))
 
     def _open(self, stack, columns):
@@ -238,9 +250,7 @@ class Simulation:
 
     def _save(self):
         """Write the checkpoint, after everything that belongs before it is on disk."""
-        for output in (self.log, self.frames):
-            if output is not None:
-                output.flush()
+        self._flush()
         path = self.settings.checkpoint
         if path is None or (self.saved_at == self.step and Path(path).exists()):
             return
@@ -250,8 +260,13 @@ class Simulation:
                 settings[name] = os.path.relpath(settings[name], os.path.dirname(path))
         write_checkpoint(path, self.atoms, {
             "step": self.step, "settings": settings, "dof": self.dof, "rng": self.rng.bit_generator.state,
-            "calculator": identify(self.atoms.calc)}, self.integrator.get_state())
+            "bonds": asdict(self.bonds), "calculator": identify(self.atoms.calc)}, self.integrator.get_state())
         self.saved_at = self.step
+
+    def _flush(self):
+        for output in (self.log, self.frames):
+            if output is not None:
+                output.flush()
 
     def _interrupted(self, name):
         self._save()
@@ -260,12 +275,5 @@ class Simulation:
                   "it cannot be continued, since no checkpoint was asked for")
         raise SimulationError(f"{name} stopped the run after step {self.step} of {self.settings.steps}; {advice}.")
 
-    def _draw(self, plot):
-        from ase_lode.dynamics.plots import plot_md
-
-        if self.log is not None:
-            if not self.log.file.closed:
-                self.log.flush()
-            prepare_output(plot)
-            plot_md(plot, self.settings.log)
-        self.drawn = time.monotonic()
+    def _where(self):
+        return f"{self.settings.ensemble}, step {self.step} of {self.settings.steps}"

@@ -11,6 +11,8 @@ import numpy as np
 from ase import units
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.data import covalent_radii
+from ase.stress import voigt_6_to_full_3x3_stress
 
 from ase_lode.errors import ConfigError, SimulationError
 
@@ -19,11 +21,14 @@ DENSITY = 1e24 / units.mol
 VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
 #: Largest step of one atom in Å; hydrogen moves 0.03 Å per fs at 300 K.
 LARGEST_STEP = 1.0
+#: A bond is broken beyond this times the sum of the covalent radii: C-C at 3.0 Å, O-H at 1.9 Å.
+BROKEN = 2.0
 
 
 def has_stress(atoms):
-    """Whether a pressure exists: a fully periodic cell and a calculator with stress."""
-    if not atoms.pbc.all() or "stress" not in getattr(atoms.calc, "implemented_properties", ()):
+    """Whether a stress exists: periodic along a and b at least, a cell with a volume, a calculator with stress."""
+    implemented = getattr(atoms.calc, "implemented_properties", ())
+    if not atoms.pbc[:2].all() or atoms.cell.rank < 3 or "stress" not in implemented:
         return False
     try:
         atoms.get_stress()
@@ -33,7 +38,12 @@ def has_stress(atoms):
 
 
 class Thermodynamics:
-    """One row of the log: step, time, energies, temperature and, where they exist, stress, volume and uncertainty."""
+    """One row of the log: step, time, energies, temperature and, where they exist, stress, volume and uncertainty.
+
+    Slabs, periodic along a and b only, have no pressure; their stress counts the third cell vector's length in the
+    volume. What the length does not change is the tension, the force per length of the plane's edge: minus the mean
+    lateral pressure times the height, so that a stretched slab has a positive one.
+    """
 
     def __init__(self, atoms, integrator, dof, timestep_fs):
         self.atoms, self.integrator, self.dof, self.timestep_fs = atoms, integrator, dof, timestep_fs
@@ -43,7 +53,8 @@ class Thermodynamics:
         self.uncertainty = "energy_uncertainty" in (getattr(atoms.calc, "extras", None) or {})
         self.columns = ["step", "time_ps", "E_pot_eV", "E_kin_eV", "E_total_eV", "conserved_eV", "temperature_K"]
         if self.stress:
-            self.columns += ["pressure_GPa"] + [f"stress_{name}_GPa" for name in VOIGT]
+            self.columns += ["pressure_GPa" if self.cell else "tension_N_m", "pressure_ab_GPa"]
+            self.columns += [f"stress_{name}_GPa" for name in VOIGT]
         if self.cell:
             self.columns += ["volume_A3", "density_g_cm3"]
         if self.uncertainty:
@@ -62,13 +73,24 @@ class Thermodynamics:
                   self.temperature()]
         if self.stress:
             stress = atoms.get_stress(include_ideal_gas=True) / units.GPa
-            values += [-stress[:3].mean(), *stress]
+            lateral = lateral_pressure(stress, atoms.cell.array)
+            height = atoms.get_volume() / np.linalg.norm(np.cross(*atoms.cell.array[:2]))
+            # GPa Å is 0.1 N/m.
+            values += [-stress[:3].mean() if self.cell else -0.1 * lateral * height, lateral, *stress]
         if self.cell:
             volume = atoms.get_volume()
             values += [volume, atoms.get_masses().sum() / volume * DENSITY]
         if self.uncertainty:
             values.append(float(np.ravel(atoms.calc.extras["energy_uncertainty"])[0]))
         return values
+
+
+def lateral_pressure(stress, cell):
+    """Minus the mean of a stress (Voigt) in the plane of the first two cell vectors, in the stress's unit."""
+    normal = np.cross(cell[0], cell[1])
+    normal /= np.linalg.norm(normal)
+    across = normal @ voigt_6_to_full_3x3_stress(stress) @ normal
+    return -(stress[:3].sum() - across) / 2
 
 
 class Log:
@@ -208,13 +230,28 @@ def _cut_extxyz(path, step):
 
 
 class Watch:
-    """Keeps the last good frame and judges the next: finite, not too hot, no atom faster than 1 Å per step."""
+    """Keeps the last good frame and judges the next: finite, not too hot, no atom leaping, bonds whole.
 
-    def __init__(self, atoms, max_temperature_K, temperature):
-        self.atoms, self.limit, self.temperature = atoms, max_temperature_K, temperature
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        The atoms of the run.
+    max_temperature_K : float
+        Limit of the temperature.
+    temperature : callable
+        Gives the temperature in K.
+    bonds : Bonds or None
+        Bonds that must not break.
+    """
+
+    def __init__(self, atoms, max_temperature_K, temperature, bonds=None):
+        self.atoms, self.limit, self.temperature, self.bonds = atoms, max_temperature_K, temperature, bonds
         self.positions = atoms.get_positions()
         self.momenta = atoms.get_momenta()
         self.cell = atoms.cell.array.copy()
+        if bonds is not None:
+            radii = covalent_radii[atoms.numbers]
+            self.longest = BROKEN * (radii[bonds.first] + radii[bonds.second])
 
     def problem(self):
         """What is wrong with the present frame, or None; a good one becomes the last good frame."""
@@ -227,10 +264,23 @@ class Watch:
             return f"an atom moved by {shift:.1f} Å in one step"
         if temperature > self.limit:
             return f"the temperature reached {temperature:.0f} K, above the limit of {self.limit:.0f} K"
+        if self.bonds is not None and (broken := self._broken()):
+            return broken
         self.positions[:] = atoms.positions
         self.momenta[:] = atoms.arrays["momenta"]
         self.cell[:] = atoms.cell.array
         return None
+
+    def _broken(self):
+        """Words for the worst broken bond, or None."""
+        lengths = self.bonds.lengths(self.atoms.positions, self.atoms.cell.array)
+        excess = lengths - self.longest
+        if not len(excess) or excess.max() <= 0:
+            return None
+        worst = int(excess.argmax())
+        i, j = self.bonds.first[worst], self.bonds.second[worst]
+        return (f"the bond {self.atoms.symbols[i]}{i}-{self.atoms.symbols[j]}{j} broke at {lengths[worst]:.2f} Å "
+                "(on_broken_bonds='ignore' lets bonds break)")
 
     def _carried(self):
         """The last good positions, moved along with the cell: images far from the origin move far with it."""

@@ -2,12 +2,17 @@
 
 import csv
 import os
+import time
 from pathlib import Path
 
 import numpy as np
 
+from ase_lode.dynamics.page import write_page
+
 #: A plot this many points wide shows every trend a screen can.
 POINTS = 4000
+#: Shortest time in seconds between two drawings.
+EVERY = 30.0
 
 
 def read_log(path):
@@ -57,17 +62,46 @@ def plot_log(path, log, panels, x, xlabel):
     os.replace(temporary, path)
 
 
-def plot_md(path, log):
-    """Temperature, energies and, where they exist, pressure and volume against time."""
-    plot_log(path, log, {"temperature (K)": ["temperature_K"], "energy (eV)": ["E_total_eV", "conserved_eV"],
-                         "potential energy (eV)": ["E_pot_eV"], "pressure (GPa)": ["pressure_GPa"],
-                         "volume (Å³)": ["volume_A3"]}, "time_ps", "time (ps)")
+#: Columns of a log by axis label, and the column of the common axis with its label.
+MD_PANELS = {"temperature (K)": ["temperature_K"], "energy (eV)": ["E_total_eV", "conserved_eV"],
+             "potential energy (eV)": ["E_pot_eV"], "pressure (GPa)": ["pressure_GPa"],
+             "tension (N/m)": ["tension_N_m"], "volume (Å³)": ["volume_A3"], "density (g/cm³)": ["density_g_cm3"],
+             "uncertainty of the energy (eV)": ["energy_uncertainty_eV"]}
+RELAX_PANELS = {"energy (eV)": ["energy_eV"], "largest force (eV/Å)": ["fmax_eV_A"], "volume (Å³)": ["volume_A3"]}
+MD_AXIS, RELAX_AXIS = ("time_ps", "time (ps)"), ("step", "step")
 
 
-def plot_relax(path, log):
-    """Energy, largest force and volume against the step."""
-    plot_log(path, log, {"energy (eV)": ["energy_eV"], "largest force (eV/Å)": ["fmax_eV_A"],
-                         "volume (Å³)": ["volume_A3"]}, "step", "step")
+class Pictures:
+    """The plot (.png) and the page (.html) of a run, renewed on the way for at most a hundredth of its time.
+
+    Parameters
+    ----------
+    path : path-like or None
+        The plot; None draws nothing.
+    log, trajectory : path-like
+        What is drawn; the trajectory may be None.
+    panels, axis : dict, tuple
+        `MD_PANELS` and `MD_AXIS` or `RELAX_PANELS` and `RELAX_AXIS`.
+    """
+
+    def __init__(self, path, log, trajectory, panels, axis):
+        self.path, self.log, self.trajectory, self.panels, self.axis = path, log, trajectory, panels, axis
+        self.next = time.monotonic() + EVERY
+
+    def due(self):
+        """Whether it is time to draw again."""
+        return self.path is not None and time.monotonic() > self.next
+
+    def draw(self, atoms, note):
+        """Draw what the files hold, and the atoms if there is no trajectory; `note` says how far the run is."""
+        if self.path is None or not Path(self.log).exists():
+            return
+        began = time.monotonic()
+        plot_log(self.path, self.log, self.panels, *self.axis)
+        page = Path(self.path).with_suffix(".html")
+        write_page(page, read_log(self.log), self.panels, self.axis, self.trajectory, atoms, note)
+        now = time.monotonic()
+        self.next = now + max(EVERY, 100 * (now - began))
 
 
 def plot_curves(path, x, curves, xlabel, ylabel):

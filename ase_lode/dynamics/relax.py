@@ -1,6 +1,5 @@
 """Relaxation of positions and cell with ASE's optimizers: `relax`."""
 
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +7,7 @@ import numpy as np
 from ase import Atoms, units
 
 from ase_lode.dynamics.observers import Frames, Log, Progress, check_trajectory, has_stress, keep_frame, prepare_output
+from ase_lode.dynamics.plots import RELAX_AXIS, RELAX_PANELS, Pictures
 from ase_lode.dynamics.settings import nearest, whole
 from ase_lode.errors import ConfigError, LODEError, SimulationError
 
@@ -17,8 +17,6 @@ OPTIMIZERS = ("lbfgs", "bfgs", "fire", "fire2", "gpmin", "mdmin", "bfgslinesearc
 #: Keywords of the cell filter: which strains are free.
 CELLS = {"none": None, "shape": {"constant_volume": True}, "volume": {"hydrostatic_strain": True}, "full": {},
          "xy": {"mask": [1, 1, 0, 0, 0, 1]}}
-#: Seconds between updates of a plot.
-PLOT_EVERY = 30.0
 
 
 class Relaxation(NamedTuple):
@@ -52,7 +50,8 @@ def relax(atoms, fmax=0.02, optimizer="lbfgs", cell="none", pressure_GPa=0.0, sy
     steps : int
         Largest number of steps.
     trajectory, log, plot : path-like, optional
-        Frames (.traj, .xyz, .extxyz), energy and largest force per step (.csv), and their plot (.png).
+        Frames (.traj, .xyz, .extxyz), energy and largest force per step (.csv), and their plot (.png)
+        with a page beside it (.html) that has the curves and the frames in three dimensions.
     quiet : bool
         No progress on stderr.
 
@@ -160,9 +159,10 @@ class _Outputs:
     """Trajectory, log and plot of one relaxation."""
 
     def __init__(self, atoms, trajectory, log, plot):
-        self.atoms, self.trajectory, self.log, self.plot = atoms, trajectory, log, plot
+        self.atoms, self.trajectory, self.log = atoms, trajectory, log
         self.beside = trajectory or log
-        self.drawn = time.monotonic()
+        self.pictures = Pictures(plot, log, trajectory, RELAX_PANELS, RELAX_AXIS)
+        self.step = 0
 
     def __enter__(self):
         self.cell = bool(self.atoms.pbc.all())
@@ -176,11 +176,11 @@ class _Outputs:
         for output in (self.frames, self.rows):
             if output is not None:
                 output.close()
-        if self.plot is not None:
-            self._draw()
+        self._draw()
 
     def write(self, step, energy, largest):
         """Append the present frame."""
+        self.step = step
         if self.frames is not None:
             self.frames.write(self.atoms, step=step)
         if self.rows is not None:
@@ -189,11 +189,8 @@ class _Outputs:
             values += [-self.atoms.get_stress()[:3].mean() / units.GPa] if self.stress else []
             self.rows.write(values)
             self.rows.flush()
-        if self.plot is not None and time.monotonic() - self.drawn > PLOT_EVERY:
+        if self.pictures.due():
             self._draw()
 
     def _draw(self):
-        from ase_lode.dynamics.plots import plot_relax
-
-        plot_relax(self.plot, self.log)
-        self.drawn = time.monotonic()
+        self.pictures.draw(self.atoms, f"relaxation, step {self.step}")

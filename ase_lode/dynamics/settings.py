@@ -38,6 +38,8 @@ class Settings:
     max_temperature_K : float
         Above it the run has exploded; twenty times the target, but never below 10,000 K, since one degree of freedom
         fluctuates a lot.
+    on_broken_bonds : str
+        "stop", since most potentials know no broken bonds, or "ignore" for reactions; see `observers.BROKEN`.
     zero_momentum : bool
         Remove the drift (isolated: and the rotation) of the velocities drawn at the start.
     minimise : bool
@@ -60,6 +62,7 @@ class Settings:
     trajectory_interval: int = 100
     checkpoint_interval: int = 1000
     max_temperature_K: float = None
+    on_broken_bonds: str = "stop"
     zero_momentum: bool = True
     minimise: bool = False
     trajectory: str = None
@@ -85,6 +88,8 @@ class Settings:
                 raise ConfigError(f"{name} must be a positive number, got {getattr(self, name)!r}.")
         for name in ("log_interval", "trajectory_interval", "checkpoint_interval"):
             setattr(self, name, whole(name, getattr(self, name), 1))
+        if self.on_broken_bonds not in ("stop", "ignore"):
+            raise ConfigError(f"on_broken_bonds must be stop or ignore, got {self.on_broken_bonds!r}.")
         self.steps = whole("steps", self.steps, 0)
         self.seed = whole("seed", self.seed, 0)
         if self.ramp_steps is None:

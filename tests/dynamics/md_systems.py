@@ -64,6 +64,16 @@ class Lattice(Calculator):
             "stress": strained[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]] / self.atoms.cell.volume}
 
 
+class Free(Calculator):
+    """Atoms that feel nothing."""
+
+    implemented_properties = ("energy", "forces", "stress")
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        self.results = {"energy": 0.0, "forces": np.zeros((len(self.atoms), 3)), "stress": np.zeros(6)}
+
+
 class Faulty(PureEMT):
     """EMT that goes wrong, in a chosen way, at the n-th evaluation."""
 

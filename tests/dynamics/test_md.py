@@ -1,14 +1,18 @@
 """What a run reports, refuses and stops at."""
 
+import base64
+import json
+
 import numpy as np
 import pytest
 from ase import Atoms, units
 from ase.build import molecule
 from ase.constraints import FixAtoms, FixBondLengths
 from ase.io import read
-from dynamics.md_systems import Faulty, PureEMT, Springs, copper, slab, water
+from dynamics.md_systems import Faulty, Free, PureEMT, Springs, copper, slab, water
 
 from ase_lode.dynamics import run_md
+from ase_lode.dynamics.checkpoint import read_checkpoint
 from ase_lode.dynamics.settings import CONSTANT_PRESSURE, CONSTANT_VOLUME
 from ase_lode.dynamics.velocities import degrees_of_freedom, draw_velocities
 from ase_lode.errors import ConfigError, LODEError, SimulationError
@@ -176,6 +180,26 @@ def test_mesh_is_pinned_and_saved(tmp_path):
     assert calc.state["mesh"] == [8, 8, 12] and np.array_equal(calc.state["cell"], np.eye(3) / 3)
 
 
+def test_the_mesh_follows_the_cell_again_after_a_run(tmp_path):
+    from synthetic import bulk, potential
+
+    from ase_lode import LODECalculator
+
+    checkpoint, atoms = tmp_path / "c.npz", bulk()
+    atoms.calc = LODECalculator(potential("charges"), on_extrapolation="ignore", n_threads=1)
+    options = {"timestep_fs": 0.05, "checkpoint": checkpoint, "quiet": True}
+    run_md(atoms, "npt-mtk", 10, steps=1, **options)
+    assert atoms.calc.get_state() == {"mesh": [None]}
+    assert read_checkpoint(checkpoint)[1]["calculator"]["state"]["mesh"][0] is not None
+    atoms.calc.pin_mesh(bulk())
+    state = atoms.calc.get_state()
+    again = run_md(restart=checkpoint, steps=2, calc=atoms.calc, quiet=True)
+    assert again.atoms.calc.get_state() == state
+    with pytest.raises(SimulationError):
+        run_md(bulk(), "npt-mtk", 300, 10.0, steps=500, calc=atoms.calc, max_temperature_K=400, quiet=True)
+    assert atoms.calc.get_state() == state
+
+
 @pytest.mark.parametrize(("fault", "words"), [("nan", "not finite"), ("push", "moved by|temperature reached"),
                                               ("raise", "outside the training range")])
 def test_the_last_good_frame_is_kept(tmp_path, fault, words):
@@ -235,6 +259,71 @@ def test_structures_that_do_not_fit_are_refused():
         run_md(atoms, "nvt-bussi")
 
 
+@pytest.mark.parametrize("ensemble", ["nvt-bussi", "npt-mtk-iso"])
+def test_a_broken_bond_stops(tmp_path, ensemble):
+    """N2 across the boundary, thrown apart; the last good frame is whole, and 'ignore' goes on."""
+    def thrown():
+        atoms = Atoms("N2", positions=[[0.2, 4, 4], [7.2, 4, 4]], cell=[8, 8, 8], pbc=True)
+        atoms.set_momenta([[6.0, 0, 0], [-6.0, 0, 0]])
+        atoms.calc = Free()
+        return atoms
+
+    common = {"timestep_fs": 0.5, "steps": 300, "max_temperature_K": 1e9, "quiet": True}
+    atoms = thrown()
+    with pytest.raises(SimulationError, match=r"bond N0-N1 broke at 2\.\d\d Å .*on_broken_bonds='ignore'"):
+        run_md(atoms, ensemble, checkpoint=tmp_path / "c.npz", checkpoint_interval=1, **common)
+    assert 2.0 < atoms.get_distance(0, 1, mic=True) < 2 * 2 * 0.71
+    with pytest.raises(SimulationError, match="bond N0-N1 broke"):
+        run_md(restart=tmp_path / "c.npz", calc=Free(), quiet=True)
+    assert run_md(thrown(), ensemble, on_broken_bonds="ignore", **common).steps == 300
+
+
+def test_metals_and_ions_have_no_bonds_to_break():
+    from ase.build import bulk
+
+    from ase_lode.dynamics.bonds import Bonds
+
+    assert len(Bonds.find(copper())) == len(Bonds.find(bulk("NaCl", "rocksalt", a=5.6) * 2)) == 0
+    bonds = Bonds.find(molecule("CH3CH2OH"))
+    assert len(bonds) == 8 and bonds.lengths(molecule("CH3CH2OH").positions, np.eye(3)).max() < 1.6
+
+
+def test_stress_of_a_slab_does_not_depend_on_the_height(tmp_path):
+    """The tension is the force per length of the edge: what the energy does when the area grows."""
+    tensions = []
+    for height in (20.0, 35.0):
+        atoms = slab()
+        atoms.pbc = (True, True, False)
+        atoms.cell[2, 2] = height
+        atoms.set_cell(atoms.cell.array @ np.diag([1.02, 1.02, 1]), scale_atoms=True)
+        run_md(atoms, "nve", 0, steps=0, log=tmp_path / "md.csv", quiet=True)
+        log = columns(tmp_path / "md.csv")[0]
+        tensions.append(log["tension_N_m"])
+        assert "pressure_GPa" not in log.dtype.names
+        assert log["pressure_ab_GPa"] == pytest.approx(-(log["stress_xx_GPa"] + log["stress_yy_GPa"]) / 2)
+        assert log["tension_N_m"] == pytest.approx(-0.1 * height * log["pressure_ab_GPa"])
+
+    def energy(strain):
+        moved = atoms.copy()
+        moved.calc = atoms.calc
+        moved.set_cell(atoms.cell.array @ np.diag([1 + strain, 1 + strain, 1]), scale_atoms=True)
+        return moved.get_potential_energy()
+
+    area = np.linalg.norm(np.cross(*atoms.cell.array[:2]))
+    assert tensions[0] == pytest.approx(tensions[1], rel=1e-6)
+    assert tensions[0] == pytest.approx(16.0218 * (energy(1e-4) - energy(-1e-4)) / 4e-4 / area, rel=1e-4)
+
+
+def test_uncertainty_is_logged(tmp_path):
+    class Unsure(PureEMT):
+        extras = {"energy_uncertainty": 0.25}
+
+    atoms = copper()
+    atoms.calc = Unsure()
+    run_md(atoms, steps=1, log=tmp_path / "md.csv", quiet=True)
+    assert columns(tmp_path / "md.csv")["energy_uncertainty_eV"] == 0.25
+
+
 def test_progress_and_plot(tmp_path, capsys):
     run_md(copper(), steps=20, plot=tmp_path / "md.png")
     lines = capsys.readouterr().err.splitlines()
@@ -242,6 +331,53 @@ def test_progress_and_plot(tmp_path, capsys):
     assert (tmp_path / "md.png").read_bytes().startswith(b"\x89PNG") and (tmp_path / "md.csv").exists()
     run_md(copper(), steps=20, quiet=True)
     assert capsys.readouterr() == ("", "")
+
+
+def page_of(path):
+    """The data of a page."""
+    text = path.read_text(encoding="utf-8")
+    assert "http" not in text and "src=" not in text and "@import" not in text
+    return json.loads(text.split('type="application/json">')[1].split("</script>")[0])
+
+
+@pytest.mark.parametrize("suffix", [".traj", ".extxyz"])
+def test_page_holds_curves_and_frames(tmp_path, suffix):
+    atoms = copper()
+    run_md(atoms, "npt-mtk", steps=20, plot=tmp_path / "md.png", trajectory=tmp_path / f"md{suffix}",
+           trajectory_interval=5, quiet=True)
+    data, log = page_of(tmp_path / "md.html"), columns(tmp_path / "md.csv")
+    assert data["x"] == pytest.approx(log["time_ps"]) and data["times"] == [0, 0.0025, 0.005, 0.0075, 0.01]
+    curves = {curve["name"]: curve["values"] for panel in data["panels"] for curve in panel["curves"]}
+    assert {"temperature_K", "conserved_eV", "pressure_GPa", "density_g_cm3"} <= set(curves)
+    assert curves["E_pot_eV"] == pytest.approx(log["E_pot_eV"])
+    positions = np.frombuffer(base64.b64decode(data["positions"]), "<f4").reshape(5, len(atoms), 3)
+    assert positions[-1] == pytest.approx(atoms.positions, abs=1e-5) and "step 20 of 20" in data["note"]
+
+
+def test_page_without_trajectory_and_of_a_failed_run(tmp_path):
+    atoms = copper()
+    atoms.calc = Faulty("nan", after=8)
+    with pytest.raises(SimulationError):
+        run_md(atoms, "nve", steps=50, plot=tmp_path / "<b>.png", log_interval=1, quiet=True)
+    assert len(page_of(tmp_path / "<b>.html")["times"]) == 1
+    assert "<title>&lt;b&gt;</title>" in (tmp_path / "<b>.html").read_text()
+
+
+def test_long_runs_of_large_systems_make_small_pages(tmp_path, monkeypatch):
+    monkeypatch.setattr("ase_lode.dynamics.page.ATOMS", 100)
+    run_md(copper(), steps=40, plot=tmp_path / "md.png", trajectory=tmp_path / "md.traj", trajectory_interval=1,
+           quiet=True)
+    times = page_of(tmp_path / "md.html")["times"]
+    assert len(times) == 100 // 8 and times[0] == 0 and times[-1] == pytest.approx(0.02)
+
+
+def test_pictures_are_renewed_on_the_way(tmp_path, monkeypatch):
+    monkeypatch.setattr("ase_lode.dynamics.plots.EVERY", 0.0)
+    drawn = []
+    monkeypatch.setattr("ase_lode.dynamics.plots.write_page", lambda *arguments: drawn.append(arguments[-1]))
+    monkeypatch.setattr("ase_lode.dynamics.plots.plot_log", lambda *arguments: None)
+    run_md(copper(), steps=60, plot=tmp_path / "md.png", quiet=True)
+    assert len(drawn) > 1 and drawn[0].endswith("of 60") and drawn[-1].endswith("step 60 of 60")
 
 
 def test_memory_does_not_grow(tmp_path):

@@ -107,6 +107,7 @@ def test_outputs(tmp_path):
     assert float(rows[-1]["energy_eV"]) == pytest.approx(frames[-1].get_potential_energy())
     assert float(rows[-1]["energy_eV"]) < float(rows[0]["energy_eV"])
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
+    assert f"step {result.steps}" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
 def test_too_few_steps_is_not_converged(capsys):

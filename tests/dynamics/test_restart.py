@@ -171,6 +171,37 @@ def test_what_a_restart_refuses(tmp_path):
         run_md(restart=tmp_path / "missing.npz", calc=PureEMT())
 
 
+class Signalled(PureEMT):
+    """Gets a signal in the middle of an evaluation."""
+
+    left = 0
+
+    def calculate(self, *arguments):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        super().calculate(*arguments)
+
+
+@pytest.mark.parametrize("ensemble", ENSEMBLES)
+def test_sigterm_at_a_random_step(tmp_path, ensemble):
+    """Every ensemble, its ramps under way; the checkpoint is that of the step the signal fell in."""
+    options = {"ensemble": ensemble}
+    if ensemble != "nve":
+        options["temperature_K"] = [200, 600]
+    if ensemble.startswith("npt"):
+        options["pressure_GPa"] = [0.0, 3.0]
+    make = slab if ensemble == "npt-xy" else copper
+    first = run_md(make(), **settings(tmp_path / "whole", **options)).atoms
+    atoms = make()
+    atoms.calc = Signalled()
+    atoms.calc.left = int(np.random.default_rng(len(ensemble)).integers(6, 16))
+    with pytest.raises(SimulationError, match="SIGTERM stopped the run after step"):
+        run_md(atoms, **settings(tmp_path / "parts", **options))
+    second = run_md(restart=tmp_path / "parts" / "md.ckpt.npz", calc=PureEMT(), quiet=True).atoms
+    assert_same(first, second, tmp_path / "whole", tmp_path / "parts")
+
+
 SCRIPT = """
 import sys
 from dynamics.md_systems import copper
