@@ -17,6 +17,9 @@ from ase_lode.system import System
 EXTRAPOLATION = 0.5
 #: Atoms closer than this in Å are called coincident.
 COINCIDENT = 0.1
+#: Excess of a pinned mesh's spacing over the right one from which forces may miss the tolerance: its error grows with
+#: the tenth power or so, and the choice of a mesh leaves a factor of two.
+COARSE = 0.1
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
@@ -130,12 +133,17 @@ class LODECalculator(Calculator):
     def pin_mesh(self, atoms):
         """Keep the particle mesh that fits `atoms` for all later cells: energies stay smooth while a cell changes.
 
-        The mesh stays until `set_state`; in a much larger cell it is too coarse for the tolerance. `run_md` pins it at
-        constant pressure.
+        It stays until `release_mesh` or `set_state`; a warning says when the cell has outgrown it. `run_md` pins it at
+        constant pressure, for the run.
         """
         system = System.from_atoms(atoms, self._charge)
+        self.release_mesh()
         if system.pbc.any():
             self.set_state({"mesh": [mesh.grid(system).shape for mesh in self._meshes()]})
+
+    def release_mesh(self):
+        """Let the particle mesh follow the cell again."""
+        self.set_state({"mesh": [None] * len(self._meshes())})
 
     def get_state(self):
         """What a checkpoint must keep besides the potential: the pinned meshes, None where they are not pinned."""
@@ -143,9 +151,11 @@ class LODECalculator(Calculator):
 
     def set_state(self, state):
         """Restore what `get_state` gave."""
-        for mesh, shape in zip(self._meshes(), state["mesh"], strict=True):
-            mesh.shape = None if shape is None else tuple(int(n) for n in shape)
-        self.reset()
+        shapes = [None if shape is None else tuple(int(n) for n in shape) for shape in state["mesh"]]
+        if shapes != self.get_state()["mesh"]:
+            for mesh, shape in zip(self._meshes(), shapes, strict=True):
+                mesh.shape = shape
+            self.reset()
 
     def _meshes(self):
         return [expansion.mesh for expansion in self._evaluator.representation.fields if expansion.mesh is not None]
@@ -153,7 +163,7 @@ class LODECalculator(Calculator):
     def _evaluate(self, atoms, neighbors):
         system = System.from_atoms(atoms, self._charge)
         evaluation = self._evaluator.evaluate(system, neighbors, self._n_threads, uncertainty=self._uncertainty)
-        self._judge(evaluation)
+        self._judge(evaluation, system)
         results = {"energy": evaluation.energy, "free_energy": evaluation.energy, "energies": evaluation.energies,
                    "forces": -evaluation.gradient}
         if system.pbc.any() and np.isfinite(atoms.cell.array).all():
@@ -166,19 +176,41 @@ class LODECalculator(Calculator):
                       "forces_uncertainty": evaluation.gradient_uncertainty}
         return results, extras
 
-    def _judge(self, evaluation):
-        """Warn of structures that the potential cannot know, or refuse them."""
-        message = None
+    def _judge(self, evaluation, system):
+        """Warn of structures that the potential cannot know, or refuse them.
+
+        No numbers in what a simulation may meet at every step: Python shows the same warning once.
+        """
+        messages = self._doubts(system)
         if evaluation.closest < COINCIDENT:
-            message = f"Two atoms are only {evaluation.closest:.3g} Å apart; check the structure for coincident atoms."
+            messages.append(f"Two atoms are only {evaluation.closest:.3g} Å apart; check the structure for coincident "
+                            "atoms.")
         elif evaluation.extrapolation > EXTRAPOLATION:
-            # No number in it: Python shows the same warning once, not at every step of a simulation.
-            message = (f"The structure lies outside the training data of '{self.potential.name}' by more than "
-                       f"{EXTRAPOLATION} times their range; do not trust the result.")
-        if message and self._on_extrapolation == "stop":
-            raise StructureError(message)
-        if message and self._on_extrapolation == "warn":
-            warnings.warn(message, ExtrapolationWarning, stacklevel=4)
+            messages.append(f"The structure lies outside the training data of '{self.potential.name}' by more than "
+                            f"{EXTRAPOLATION} times their range; do not trust the result.")
+        for message in messages:
+            if self._on_extrapolation == "stop":
+                raise StructureError(message)
+            if self._on_extrapolation == "warn":
+                warnings.warn(message, ExtrapolationWarning, stacklevel=4)
+
+    def _doubts(self, system):
+        """What the fields say against a structure: sums without a limit, and a mesh that is too coarse."""
+        n_periodic, messages = int(system.pbc.sum()), []
+        known = {pattern.count("T") for pattern in self.potential.header.get("data", {}).get("periodicities", [])}
+        # 1/r^p summed over p or more directions converges for strengths that sum to zero alone.
+        divergent = {field.sources for field in self.potential.model.fields if field.exponent <= n_periodic}
+        if "charges" in divergent and system.charge != 0:
+            messages.append("A charged periodic system has no energy of its own: it depends on the cell, in bulk "
+                            "through a neutralising background; compare energies in one cell only.")
+        if "elements" in divergent and n_periodic not in known:
+            messages.append(f"'{self.potential.name}' was not trained on this periodicity, and it matters: its fields "
+                            "of elements do not sum to zero and depend on the cell. Use a potential with charges as "
+                            "sources, or the periodicity of the training data.")
+        if any(mesh.shape is not None and mesh.coarseness(system) > 1 + COARSE for mesh in self._meshes()):
+            messages.append("The cell has outgrown the pinned particle mesh and forces may miss the tolerance: pin it "
+                            "again with pin_mesh, or start the simulation anew from its last frame.")
+        return messages
 
 
 def _check_keywords(skin, n_threads, charge, on_extrapolation, tolerance):

@@ -63,7 +63,9 @@ def potential(fields="charges", repulsion=True, seed=0, posterior=False, **densi
         coefficients = representation.compute(System.from_atoms(bulk())).coefficients[:, 0]
         width = np.ones((len(ELEMENTS), 1))
         extra["ranges"] = coefficients.min(axis=0) * width, coefficients.max(axis=0) * width
-    return Potential(model, weights, baseline, {"name": f"synthetic {fields}", "level_of_theory": "none"}, **extra)
+    header = {"name": f"synthetic {fields}", "level_of_theory": "none",
+              "data": {"periodicities": ["FFF", "TFF", "TTF", "TTT"]}}
+    return Potential(model, weights, baseline, header, **extra)
 
 
 def molecule(n=7, seed=1):

@@ -612,7 +612,7 @@ def test_a_failed_call_leaves_no_results_behind():
 
 
 def test_a_pinned_mesh_is_state():
-    atoms, calc = bulk(), calculator("two")
+    atoms, calc = bulk(), calculator("two", on_extrapolation="ignore")
     atoms.calc = calc
     calc.pin_mesh(atoms)
     state = calc.get_state()
@@ -620,13 +620,65 @@ def test_a_pinned_mesh_is_state():
     grown = atoms.copy()
     grown.set_cell(atoms.cell * 1.3, scale_atoms=True)
     expected = energy_and_forces(grown, calc)
-    other = calculator("two")
+    other = calculator("two", on_extrapolation="ignore")
     other.set_state(state)
     found = energy_and_forces(grown, other)
     assert found[0] == expected[0] and (found[1] == expected[1]).all()
     assert energy_and_forces(grown, calculator("two"))[0] != expected[0]
-    other.set_state({"mesh": [None, None]})
+    other.release_mesh()
     assert energy_and_forces(grown, other)[0] == energy_and_forces(grown, calculator("two"))[0]
+
+
+def test_a_cell_that_outgrows_its_pinned_mesh():
+    atoms, calc = bulk(), calculator()
+    atoms.calc = calc
+    calc.pin_mesh(atoms)
+    for scale in (0.9, 1.03):
+        atoms.set_cell(CELL * scale, scale_atoms=True)
+        atoms.get_potential_energy()
+    atoms.set_cell(CELL * 1.4, scale_atoms=True)
+    with pytest.warns(ExtrapolationWarning, match="outgrown the pinned particle mesh.*pin_mesh"):
+        atoms.get_potential_energy()
+    calc.pin_mesh(atoms)
+    atoms.get_forces()
+    calc.release_mesh()
+    assert calc.get_state() == {"mesh": [None]}
+    atoms.get_forces()
+
+
+# Sums without a limit
+
+
+def trained_on(fields, *periodicities):
+    known = potential(fields)
+    return Potential(known.model, known.weights, known.baseline,
+                     {**known.header, "data": {"periodicities": list(periodicities)}})
+
+
+@pytest.mark.parametrize("fields, quiet", [
+    ("full", ["FFF", "TTT"]), ("elements", ["FFF", "TFF", "TTF", "TTT"]), ("charges", ["FFF", "TFF", "TTF", "TTT"])])
+def test_periodicities_that_were_not_trained_on(fields, quiet):
+    """Sums that converge, or charges that sum to zero, have one limit in all periodicities; others do not."""
+    for pattern in ("FFF", "TFF", "FTF", "TTF", "TTT"):
+        atoms = bulk()
+        atoms.pbc = [letter == "T" for letter in pattern]
+        calc = LODECalculator(trained_on(fields, "TTT"))
+        if pattern.count("T") in {known.count("T") for known in quiet}:
+            energy_and_forces(atoms, calc)
+        else:
+            with pytest.warns(ExtrapolationWarning, match="not trained on this periodicity, and it matters.*charges"):
+                energy_and_forces(atoms, calc)
+
+
+@pytest.mark.parametrize("structure", [bulk, slab])
+def test_charged_periodic_systems(structure):
+    atoms, isolated = structure(), molecule()
+    isolated.info["charge"] = atoms.info["charge"] = 1.0
+    energy_and_forces(isolated, calculator())
+    with pytest.warns(ExtrapolationWarning, match="charged periodic system.*depends on the cell"):
+        energy_and_forces(atoms, calculator())
+    with pytest.raises(StructureError, match="compare energies in one cell only"):
+        energy_and_forces(atoms, calculator(on_extrapolation="stop"))
 
 
 def test_charges_are_shifted_to_the_total():

@@ -123,6 +123,12 @@ class ParticleMesh:
             shape.append(n)
         return Grid(cell, tuple(shape), periodic)
 
+    def coarseness(self, system):
+        """Largest spacing along a periodic direction in units of the one that the tolerance asks for."""
+        lengths = np.linalg.norm(system.cell, axis=1)
+        spacings = lengths / np.array(self.grid(system).shape)
+        return max(spacings[system.pbc], default=0.0) / self.spacing
+
     def compute(self, system, strengths, n_threads):
         """Field at every atom.
 
