@@ -229,6 +229,11 @@ def md(
     trajectory_interval: Annotated[int | None, typer.Option(help="Steps between frames.")] = None,
     checkpoint_interval: Annotated[int | None, typer.Option(help="Steps between checkpoints.")] = None,
     minimise: Annotated[bool | None, typer.Option("--minimise", help="Relax the positions first.")] = None,
+    on_broken_bonds: Annotated[str | None, typer.Option(help="stop or ignore, when a covalent bond of the start "
+                                                             "breaks.")] = None,
+    on_extrapolation: Annotated[str | None, typer.Option(help="warn, stop or ignore, outside the training "
+                                                              "range.")] = None,
+    uncertainty: Annotated[bool | None, typer.Option("--uncertainty", help="Log the energy's uncertainty.")] = None,
     restart: Annotated[Path | None, typer.Option(help="Checkpoint to continue from.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Trajectory; log, checkpoint, plot and summary stand beside "
                                                            "it. STRUCTURE_md.traj.")] = None,
@@ -241,8 +246,10 @@ def md(
     given = {"ensemble": ensemble, "temperature_K": _numbers("temperature", temperature_K), "timestep_fs": timestep_fs,
              "steps": steps, "seed": seed, "pressure_GPa": _numbers("pressure", pressure_GPa), "minimise": minimise,
              "friction_per_ps": friction_per_ps, "taut_fs": taut_fs, "taup_fs": taup_fs, "log_interval": log_interval,
-             "trajectory_interval": trajectory_interval, "checkpoint_interval": checkpoint_interval, "quiet": quiet}
-    calc = None if potential is None else _calculator(potential)
+             "trajectory_interval": trajectory_interval, "checkpoint_interval": checkpoint_interval, "quiet": quiet,
+             "on_broken_bonds": on_broken_bonds}
+    keywords = {"on_extrapolation": on_extrapolation, "uncertainty": uncertainty}
+    calc = None if potential is None else _calculator(potential, **{k: v for k, v in keywords.items() if v is not None})
     if restart is not None:
         beside = restart.with_name(restart.name.removesuffix(".npz").removesuffix(".ckpt") + ".png")
         result = run_md(restart=restart, calc=calc, plot=beside, **given)
@@ -376,11 +383,14 @@ def rdf(
 
 @command(analyze, "msd")
 def msd(trajectory: Trajectory, frame_fs: Interval = None, quiet: Quiet = False):
-    """Mean square displacements per element, from unwrapped positions."""
-    from ase_lode.dynamics.analysis import frame_interval, mean_square_displacement
+    """Mean square displacements and diffusion coefficients per element, from unwrapped positions."""
+    from ase_lode.dynamics.analysis import diffusion, frame_interval, mean_square_displacement
 
-    _analyze(trajectory, "msd", ("time (ps)", "MSD (Å²)"), {"frame_fs": frame_fs}, quiet,
-             lambda frames: mean_square_displacement(frames, frame_interval(frames, frame_fs)))
+    def compute(frames):
+        time, curves = mean_square_displacement(frames, frame_interval(frames, frame_fs))
+        return time, curves, {"diffusion_cm2_s": diffusion(time, curves)}
+
+    _analyze(trajectory, "msd", ("time (ps)", "MSD (Å²)"), {"frame_fs": frame_fs}, quiet, compute)
 
 
 @command(analyze, "vdos")
@@ -392,21 +402,98 @@ def vdos(trajectory: Trajectory, frame_fs: Interval = None, quiet: Quiet = False
              lambda frames: vibrational_density(frames, frame_interval(frames, frame_fs)))
 
 
-def _analyze(trajectory, kind, labels, settings, quiet, compute):
-    """Read frames, compute curves, write them as CSV and PNG beside the trajectory."""
+@command(analyze, "profile")
+def profile(
+    trajectory: Trajectory,
+    axis: Annotated[str, typer.Option(help="Direction: x, y or z, normal to the other two cell vectors.")] = "z",
+    width: Annotated[float, typer.Option(help="Width of the bins in Å.")] = 0.1,
+    quiet: Quiet = False,
+):
+    """Mass density along an axis, per element: liquids on slabs, films, membranes."""
+    from ase_lode.dynamics.analysis import density_profile
+
+    _analyze(trajectory, "profile", (f"{axis} (Å)", "density (g/cm³)"), {"axis": axis, "width": width}, quiet,
+             lambda frames: density_profile(frames, axis, width))
+
+
+@command(analyze, "bonds")
+def bonds(trajectory: Trajectory, bins: Annotated[int, typer.Option(help="Number of bins.")] = 200,
+          quiet: Quiet = False):
+    """Distributions of the lengths of the first frame's covalent bonds."""
+    from ase_lode.dynamics.analysis import bond_lengths
+
+    _analyze(trajectory, "bonds", ("length (Å)", "density (1/Å)"), {"bins": bins}, quiet,
+             lambda frames: bond_lengths(frames, bins))
+
+
+@command(analyze, "angles")
+def angles(trajectory: Trajectory, bins: Annotated[int, typer.Option(help="Number of bins.")] = 180,
+           quiet: Quiet = False):
+    """Distributions of the angles between the first frame's covalent bonds."""
+    from ase_lode.dynamics.analysis import bond_angles
+
+    _analyze(trajectory, "angles", ("angle (degrees)", "density (1/degree)"), {"bins": bins}, quiet,
+             lambda frames: bond_angles(frames, bins))
+
+
+@command(analyze, "rmsd")
+def rmsd(trajectory: Trajectory, frame_fs: Interval = None, quiet: Quiet = False):
+    """Root mean square deviation from the first frame after superposition."""
+    from ase_lode.dynamics.analysis import deviations
+
+    _against_time(trajectory, "rmsd", "RMSD (Å)", frame_fs, quiet, deviations)
+
+
+@command(analyze, "rgyr")
+def rgyr(trajectory: Trajectory, frame_fs: Interval = None, quiet: Quiet = False):
+    """Radius of gyration about the centre of mass."""
+    from ase_lode.dynamics.analysis import gyration_radii
+
+    _against_time(trajectory, "rgyr", "radius of gyration (Å)", frame_fs, quiet,
+                  lambda frames: {"all": gyration_radii(frames)})
+
+
+@command(analyze, "ramachandran")
+def ramachandran(trajectory: Trajectory, frame_fs: Interval = None, quiet: Quiet = False):
+    """Backbone torsions of a peptide, phi and psi of every residue."""
+    from ase_lode.dynamics.analysis import ramachandran as torsions
+    from ase_lode.dynamics.plots import plot_ramachandran
+
+    _against_time(trajectory, "ramachandran", "torsion (degrees)", frame_fs, quiet, torsions,
+                  lambda path, x, curves, *labels: plot_ramachandran(path, curves))
+
+
+def _against_time(trajectory, kind, label, frame_fs, quiet, compute, draw=None):
+    """Curves with one value for each frame."""
+    import numpy as np
+
+    from ase_lode.dynamics.analysis import frame_interval
+
+    def curves(frames):
+        values = compute(frames)
+        means = {name: {"mean": float(array.mean()), "std": float(array.std())} for name, array in values.items()}
+        return np.arange(len(frames)) * frame_interval(frames, frame_fs) / 1000, values, means
+
+    _analyze(trajectory, kind, ("time (ps)", label), {"frame_fs": frame_fs}, quiet, curves, draw)
+
+
+def _analyze(trajectory, kind, labels, settings, quiet, compute, draw=None):
+    """Read frames, compute curves and what follows from them, write CSV, PNG and summary beside the trajectory."""
     import numpy as np
     from ase.io import read
 
     from ase_lode.dynamics.plots import plot_curves
 
     summary = _Summary(f"analyze {kind}")
-    x, curves = compute(read(trajectory, index=":"))
+    x, curves, *results = compute(read(trajectory, index=":"))
     out = trajectory.with_name(f"{trajectory.stem}_{kind}.csv")
     np.savetxt(out, np.column_stack([x, *curves.values()]), delimiter=",", comments="", fmt="%.10g",
                header=",".join([labels[0], *curves]), encoding="utf-8")
-    plot_curves(out.with_suffix(".png"), x, curves, *labels)
-    summary.write(out, settings={"trajectory": str(trajectory), **settings})
+    (draw or plot_curves)(out.with_suffix(".png"), x, curves, *labels)
+    summary.write(out, settings={"trajectory": str(trajectory), **settings}, results=dict(*results))
     if not quiet:
+        for name, value in dict(*results).items():
+            typer.echo(f"{name}: {_inline(value)}")
         typer.echo(f"{kind} in '{out}' and '{out.with_suffix('.png')}'")
 
 
@@ -438,10 +525,10 @@ class _Summary:
         beside.with_name(f"{beside.stem}.summary.yaml").write_text(_yaml(content), encoding="utf-8")
 
 
-def _calculator(potential):
+def _calculator(potential, **keywords):
     from ase_lode.calculator import LODECalculator
 
-    return LODECalculator(potential)
+    return LODECalculator(potential, **keywords)
 
 
 def _beside(structure, ending):

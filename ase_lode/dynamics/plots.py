@@ -129,3 +129,30 @@ def plot_curves(path, x, curves, xlabel, ylabel):
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.legend(fontsize="small")
     figure.savefig(path, dpi=120)
+
+
+def plot_ramachandran(path, torsions):
+    """Draw ψ against φ, a colour for each residue.
+
+    Parameters
+    ----------
+    path : path-like
+        PNG file.
+    torsions : dict of str to array, shape (frames,)
+        Degrees, as "phi 1", "psi 1", ...
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for name in torsions:
+        if name.startswith("phi"):
+            number = name.split()[1]
+            axes.plot(torsions[name], torsions[f"psi {number}"], ".", markersize=4, label=f"residue {number}")
+    axes.set(xlabel="φ (degrees)", ylabel="ψ (degrees)", xlim=(-180, 180), ylim=(-180, 180), aspect="equal",
+             xticks=range(-180, 181, 60), yticks=range(-180, 181, 60))
+    axes.grid(linewidth=0.3)
+    axes.legend(fontsize="small")
+    figure.savefig(path, dpi=120)
