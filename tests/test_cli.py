@@ -139,13 +139,39 @@ def trajectory(run):
     return run
 
 
-@pytest.mark.parametrize("kind", ["rdf", "msd", "vdos"])
+@pytest.mark.parametrize("kind", ["rdf", "msd", "vdos", "profile", "rmsd", "rgyr"])
 def test_analyze(trajectory, kind):
     result = trajectory("analyze", kind, "a.traj")
     assert result.exit_code == 0, result.output
     table = np.genfromtxt(f"a_{kind}.csv", delimiter=",", skip_header=1)
     assert np.isfinite(table).all() and len(table) > 10
     assert Path(f"a_{kind}.png").read_bytes().startswith(b"\x89PNG") and Path(f"a_{kind}.summary.yaml").exists()
+
+
+@pytest.mark.parametrize("kind", ["bonds", "angles", "ramachandran"])
+def test_analyze_molecules(run, kind):
+    peptide = read(ROOT / "md_examples" / "peptide" / "peptide.xyz")
+    write("a.traj", [peptide, peptide, peptide])
+    result = run("analyze", kind, "a.traj", *(["--frame-fs", 2] if kind == "ramachandran" else []))
+    assert result.exit_code == 0, result.output
+    names = Path(f"a_{kind}.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+    assert {"bonds": "C-N", "angles": "H-C-H", "ramachandran": "psi 2"}[kind] in names
+    assert Path(f"a_{kind}.png").read_bytes().startswith(b"\x89PNG")
+    found = summary(f"a_{kind}.summary.yaml")["results"]
+    assert kind != "ramachandran" or -180 < found["phi 1"]["mean"] < 180
+
+
+def test_diffusion_is_reported(trajectory):
+    result = trajectory("analyze", "msd", "a.traj")
+    assert "diffusion_cm2_s: Cu" in result.stdout
+    assert set(summary("a_msd.summary.yaml")["results"]["diffusion_cm2_s"]) == {"Cu"}
+
+
+def test_broken_bonds_on_the_command_line(run):
+    assert run("md", "cu.extxyz", "-p", "emt", "--steps", 1, "--on-broken-bonds", "ignore").exit_code == 0
+    assert summary("cu_md.summary.yaml")["settings"]["on_broken_bonds"] == "ignore"
+    result = run("md", "cu.extxyz", "-p", "emt", "--steps", 1, "--on-broken-bonds", "never")
+    assert result.exit_code == 1 and "stop or ignore" in result.stderr
 
 
 def test_potential_commands(run, monkeypatch):
