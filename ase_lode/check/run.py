@@ -51,6 +51,8 @@ CHECKS = [
     Check("R8", "should", continuity.no_jumps, True),
     Check("R9", "must", symmetries.net_force_and_torque),
     Check("R10", "must", fields.lattice_sums, True),
+    Check("R10", "must", fields.density_limit, True),
+    Check("R10", "must", fields.featomic, True),
     Check("R15", "must", repeatability.repeatability),
     Check("R15", "should", repeatability.history),
     Check("R15", "should", repeatability.threads_of_the_calculator, True),

@@ -71,7 +71,7 @@ def test_a_broken_calculator_is_caught(kind, name):
 
 
 def test_every_check_has_a_calculator_that_it_catches():
-    assert {name for _, name in LAPSES} == set(BY_NAME) - {"lattice sums"}
+    assert {name for _, name in LAPSES} == set(BY_NAME) - {"lattice sums", "density limit", "featomic"}
 
 
 def test_all_bad_input_that_is_accepted_is_named():
@@ -138,18 +138,28 @@ def test_our_potentials_pass(kind, elements, kinds):
     calculator = LODECalculator(potential(kind), on_extrapolation="ignore", n_threads=1)
     results = check(calculator, built(elements)[kinds])
     assert {result.status for result in results} <= {"pass", "not offered"}
-    assert [result.status for result in results if result.id == "R10"] == ["pass"]
+    assert [result.status for result in results if result.id == "R10"][:2] == ["pass", "pass"]
 
 
 def test_wrong_fields_are_caught(monkeypatch):
     right = fields.expansions
+    calculator = LODECalculator(potential("short"))
+    names = ["lattice sums"] + ["featomic"] * (judged("featomic", calculator, [])[0].status == "pass")
 
     def wrong(atoms, model):
         return {"fields": [(1 + 1e-5) * field for field in right(atoms, model)["fields"]]}
 
     monkeypatch.setattr(fields, "expansions", wrong)
-    [result] = judged("lattice sums", LODECalculator(potential("short")), [])
-    assert result.status == "fail" and result.value == pytest.approx(5e-5, rel=0.5)
+    for name in names:
+        [result] = judged(name, calculator, [])
+        assert result.status == "fail" and 5e-6 < result.value < 5e-5
+
+
+def test_a_wrong_density_is_caught(monkeypatch):
+    right = fields.DensityConfig
+    monkeypatch.setattr(fields, "DensityConfig", lambda **settings: right(**{**settings, "smearing": 0.5001}))
+    [result] = judged("density limit", LODECalculator(potential("short")), [])
+    assert result.status == "fail"
 
 
 @pytest.mark.parametrize("exponent, expected", [(1, -1.74756459463318), (2, -2.51935615208944), (4, -3.86316380716196)])
