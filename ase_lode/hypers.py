@@ -154,6 +154,14 @@ class ModelConfig(Strict):
         for pair in self.invariants or []:
             if not all(0 <= scale <= len(self.fields) for scale in pair):
                 raise ValueError(f"invariants {list(pair)} name a scale beyond the {len(self.fields)} fields")
+        network = self.head.type == "network"
+        for field in self.fields:
+            if network and (field.sources != "learned" or field.near_field != "exterior"):
+                raise ValueError("a network head needs fields with sources: learned and near_field: exterior")
+            if not network and field.sources == "learned":
+                raise ValueError("sources: learned needs head: {type: network}; a ridge head takes charges or elements")
+        if network and (self.density.basis != "compact" or self.invariants is not None):
+            raise ValueError("a network head chooses its own invariants and needs basis: compact")
         return self
 
     def resolved(self):

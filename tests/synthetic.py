@@ -8,8 +8,12 @@ from ase import Atoms
 from ase_lode.features.representation import Representation
 from ase_lode.hypers import ModelConfig
 from ase_lode.models.baseline import Baseline
+from ase_lode.models.network import Network
 from ase_lode.models.potential import Potential
+from ase_lode.neighbors import NeighborList
 from ase_lode.system import System
+from ase_lode.training.dataset import Structure
+from ase_lode.training.network import Sample, initial
 
 ELEMENTS = ["H", "C", "O"]
 CHARGES = {"H": 0.25, "C": 0.1, "O": -0.6}
@@ -26,6 +30,8 @@ FIELDS = {
                       "smearing": 0.8}],
     "two": [{"exponent": 1, "max_angular": 2, "sources": "charges"},
             {"exponent": 6, "max_angular": 1, "sources": "elements", "cutoff": 2.5}],
+    "network": [{"exponent": 1, "max_angular": 2, "sources": "learned"},
+                {"exponent": 6, "max_angular": 1, "sources": "learned", "cutoff": 2.5}],
 }
 
 
@@ -47,6 +53,8 @@ def potential(fields="charges", repulsion=True, seed=0, posterior=False, **densi
         Overrides of the density's settings.
     """
     settings = {"cutoff": 3.5, "max_radial": 3, "max_angular": 2, **density}
+    if fields == "network":
+        return network(settings, repulsion, seed, posterior)
     model = ModelConfig.model_validate({"elements": ELEMENTS, "density": settings, "charges": CHARGES,
                                         "fields": FIELDS[fields]}).resolved()
     representation = Representation(model)
@@ -55,15 +63,40 @@ def potential(fields="charges", repulsion=True, seed=0, posterior=False, **densi
                                        for atoms in (molecule(), bulk())]) ** 2, axis=0))
     scale = 1 / (np.maximum(sizes, 1e-3 * sizes.max()) * np.sqrt(len(sizes)))
     weights = scale * rng.normal(size=(len(ELEMENTS), representation.n_features))
-    baseline = Baseline(tuple(ELEMENTS), np.array([-13.6, -1030.0, -2040.0]),
-                        np.full((3, 3), 1.2) if repulsion else None)
     extra = {}
     if posterior:
         extra["posterior"] = weights + 0.01 * scale * rng.normal(size=(4, *weights.shape))
         coefficients = representation.compute(System.from_atoms(bulk())).coefficients[:, 0]
         width = np.ones((len(ELEMENTS), 1))
         extra["ranges"] = coefficients.min(axis=0) * width, coefficients.max(axis=0) * width
-    header = {"name": f"synthetic {fields}", "level_of_theory": "none",
+    return finished(fields, model, weights, repulsion, **extra)
+
+
+def network(density, repulsion, seed, posterior):
+    """The same with a network head, its last layers large enough to matter."""
+    model = ModelConfig.model_validate({
+        "elements": ELEMENTS, "density": density, "fields": FIELDS["network"],
+        "head": {"type": "network", "channels": 8, "strengths": 3, "hidden": [16, 8], "cubic_angular": 2}}).resolved()
+    head = Network(model, 1e-5)
+    structures = [make(seed=number) for number in range(1, 9) for make in (molecule, bulk, slab)]
+    samples = [Sample(Structure(System.from_atoms(atoms)), head, None) for atoms in structures]
+    weights, sizes = initial(head, samples, seed)
+    rng = np.random.default_rng(seed)
+    weights += 0.1 * sizes * rng.normal(size=weights.shape)
+    extra = {}
+    if posterior:
+        extra["posterior"] = 0.01 * rng.normal(size=(4, 2, len(ELEMENTS), 8))
+        scalars = head.own(head.graph(System.from_atoms(bulk()), NeighborList(head.cutoff)))[:, 0]
+        width = np.ones((len(ELEMENTS), 1))
+        extra["ranges"] = scalars.min(axis=0) * width, scalars.max(axis=0) * width
+    return finished("network", model, weights, repulsion, **extra)
+
+
+def finished(name, model, weights, repulsion, **extra):
+    """The potential with a baseline and a card."""
+    baseline = Baseline(tuple(ELEMENTS), np.array([-13.6, -1030.0, -2040.0]),
+                        np.full((3, 3), 1.2) if repulsion else None)
+    header = {"name": f"synthetic {name}", "level_of_theory": "none",
               "data": {"periodicities": ["FFF", "TFF", "TTF", "TTT"]}}
     return Potential(model, weights, baseline, header, **extra)
 

@@ -141,7 +141,7 @@ def test_translation_at_the_default_tolerance(structure):
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
-@pytest.mark.parametrize("fields", ["two", "full"])
+@pytest.mark.parametrize("fields", ["two", "full", "network"])
 def test_inversion_and_permutation(fields, structure):
     atoms, calc = STRUCTURES[structure](), used_calculator(fields)
     energy, forces = energy_and_forces(atoms, calc)
@@ -151,7 +151,7 @@ def test_inversion_and_permutation(fields, structure):
 
 
 @pytest.mark.parametrize("pbc", PATTERNS)
-@pytest.mark.parametrize("fields", ["charges", "two"])
+@pytest.mark.parametrize("fields", ["charges", "two", "network"])
 def test_supercells(fields, pbc):
     atoms, calc = bulk(), used_calculator(fields, TIGHT)
     atoms.pbc = pbc

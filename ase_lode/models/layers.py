@@ -85,7 +85,7 @@ class Perceptron:
             if depth == len(self._pairs) - 1:
                 rows.multiply(x, parameters["direct"], z, n_threads)
                 return z, (*state, (y, None, None))
-            switch = 1.0 / (1.0 + np.exp(-z))
+            switch = 0.5 + 0.5 * np.tanh(0.5 * z)
             state.append((y, z, switch))
             y = z * switch
         raise AssertionError
