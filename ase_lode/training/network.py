@@ -13,7 +13,8 @@ from ase_lode.neighbors import NeighborList, PairList
 from ase_lode.training.rows import KINDS
 
 #: Largest displacement in Å, and largest strain, of the differences in d/dθ of forces and stresses: the error is 1e-10.
-DISPLACEMENT = 1e-5
+#: A strain moves far atoms far, so it is smaller.
+DISPLACEMENT, STRAIN = 1e-5, 1e-6
 #: Structures of a batch are divided into this many shares whatever the number of threads: same sums, same bits.
 SHARES = 2
 #: Size of the last layers' weights at the start, relative to one that keeps the variance.
@@ -153,8 +154,7 @@ class Loss:
                 factor = energy_weight / (self.scales.energy**2 * len(sample))
                 more, seed = factor * error**2, factor * error
             displacement, strain, term = self._residuals(sample, gradient[part.atoms], virials[number])
-            largest = max(abs(displacement).max(), abs(strain).max(), 1e-300)
-            step = DISPLACEMENT / largest
+            step = 1.0 / max(abs(displacement).max() / DISPLACEMENT, abs(strain).max() / STRAIN, 1e-300)
             charge_seed, charge_term = self._charge_residuals(sample, charges[part.atoms])
             loss += more + term + charge_term
             for sign in (1, -1):

@@ -1,0 +1,163 @@
+"""Training of a network: its gradient against differences of the loss, exact resuming, repeatability, refusals."""
+
+import ase.io
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from ase_lode import load_potential
+from ase_lode.errors import ConfigError
+from ase_lode.hypers import ModelConfig, read_config
+from ase_lode.models.baseline import Baseline
+from ase_lode.models.network import Network
+from ase_lode.neighbors import NeighborList
+from ase_lode.system import System
+from ase_lode.training import train
+from ase_lode.training.dataset import Structure
+from ase_lode.training.network import Loss, initial, make_samples
+from ase_lode.training.optimise import Optimiser
+from ase_lode.training.progress import Progress
+from ase_lode.training.rows import Scales
+
+ELEMENTS = ("H", "O")
+HEAD = {"type": "network", "channels": 8, "strengths": 2, "hidden": [8], "steps": 24, "batch_atoms": 9,
+        "averaged_steps": 5}
+
+
+def model(**settings):
+    return read_config(ModelConfig, {
+        "elements": list(ELEMENTS), "density": {"cutoff": 3.0, "max_radial": 3, "max_angular": 2},
+        "fields": [{"exponent": 1, "max_angular": 1, "sources": "learned"}], "head": HEAD, **settings}).resolved()
+
+
+def labelled(rng, periodic):
+    """Water or ice-like oxide with arbitrary labels of every kind."""
+    atoms = bulk("HO", "rocksalt", a=3.4) * (2, 1, 1) if periodic else molecule("H2O")
+    atoms.positions += 0.1 * rng.normal(size=atoms.positions.shape)
+    n = len(atoms)
+    extra = {"stress": 0.1 * rng.normal(size=6)} if periodic else {"dipole": rng.normal(size=3)}
+    return Structure(System.from_atoms(atoms), rng.normal(), rng.normal(size=(n, 3)), charges=rng.normal(size=n), **extra)
+
+
+@pytest.fixture(scope="module")
+def problem():
+    rng = np.random.default_rng(3)
+    network = Network(model(), 1e-5)
+    baseline = Baseline(ELEMENTS, np.array([0.3, -0.2]))
+    samples = make_samples([labelled(rng, periodic) for periodic in (False, True, False)], network, baseline)
+    weights, sizes = initial(network, samples, 0)
+    return network, samples, weights + 0.2 * sizes * rng.normal(size=weights.shape), sizes
+
+
+def test_the_gradient_is_that_of_the_loss(problem):
+    """Over every parameter at once and each group alone; energies, forces, stresses, dipoles and charges in the loss."""
+    network, samples, weights, sizes = problem
+    loss = Loss(network, Scales(0.7, 1.3, 0.2), dipole=0.8, charges=0.6)
+    value, gradient = loss.gradient(weights, samples, 0.4)
+    assert value > 1.0
+    rng = np.random.default_rng(0)
+    for name, shape in network.shapes.items():
+        if not network.unpack(sizes)[name].any():
+            continue
+        direction = np.zeros_like(weights)
+        network.unpack(direction)[name][:] = rng.normal(size=shape) * network.unpack(sizes)[name]
+        ends = [loss.gradient(weights + step * direction, samples, 0.4)[0] for step in (4e-5, -4e-5, 2e-5, -2e-5)]
+        expected = (4 * (ends[2] - ends[3]) / 4e-5 - (ends[0] - ends[1]) / 8e-5) / 3
+        assert gradient @ direction == pytest.approx(expected, rel=1e-5, abs=1e-6 * value), name
+
+
+def test_threads_do_not_change_the_gradient(problem):
+    network, samples, weights, _ = problem
+    one, two = (Loss(network, Scales(0.7, 1.3, 0.2), dipole=0.8, n_threads=n).gradient(weights, samples) for n in (1, 2))
+    assert one[0] == two[0] and (one[1] == two[1]).all()
+
+
+def test_learned_charges_add_up_to_the_total_charge(problem):
+    network, _, weights, _ = problem
+    parameters = network.unpack(weights)
+    for charge in (0.0, -1.0):
+        system = System.from_atoms(molecule("H2O"), charge)
+        _, charges, _ = network.compute(parameters, network.graph(system, NeighborList(network.cutoff)))
+        assert charges.sum() == pytest.approx(charge, abs=1e-12)
+        assert np.ptp(charges) > 1e-3
+
+
+def optimiser(problem, held=True):
+    network, samples, weights, sizes = problem
+    loss = Loss(network, Scales(0.7, 1.3, 0.2))
+    return Optimiser(network, model().head, loss, samples[:2], samples[2:] if held else [], sizes, 0, Progress(True), 1)
+
+
+class Stopped(Exception):
+    """The run was interrupted."""
+
+
+@pytest.mark.parametrize("stop", [5, 17])
+def test_a_resumed_run_ends_with_the_same_bits(problem, tmp_path, monkeypatch, stop):
+    weights = problem[2]
+    whole, history = optimiser(problem).run(weights.copy())
+    interrupted, step = optimiser(problem), Optimiser._step
+
+    def stopping(self, run):
+        if run.step == stop:
+            raise Stopped
+        return step(self, run)
+
+    monkeypatch.setattr(Optimiser, "_step", stopping)
+    with pytest.raises(Stopped):
+        interrupted.run(weights.copy(), tmp_path / "run.npz", "key")
+    monkeypatch.setattr(Optimiser, "_step", step)
+    resumed, again = optimiser(problem).run(weights.copy(), tmp_path / "run.npz", "key")
+    assert (resumed == whole).all() and [h["step"] for h in again] == [h["step"] for h in history]
+    other, _ = optimiser(problem).run(weights.copy(), tmp_path / "run.npz", "another key")
+    assert (other == whole).all()
+
+
+def test_the_loss_falls(problem):
+    _, history = optimiser(problem, held=False).run(problem[2].copy())
+    assert history[-1]["loss"] < 0.7 * history[0]["loss"]
+
+
+@pytest.fixture
+def config(tmp_path):
+    rng = np.random.default_rng(0)
+    frames = []
+    for _ in range(12):
+        atoms = molecule("H2O")
+        atoms.positions += rng.normal(scale=0.05, size=atoms.positions.shape)
+        atoms.calc = EMT()
+        atoms.calc = SinglePointCalculator(atoms, energy=atoms.get_potential_energy(), forces=atoms.get_forces())
+        frames.append(atoms)
+    ase.io.write(tmp_path / "train.xyz", frames, format="extxyz")
+    return {"model": {"density": {"cutoff": 3.0, "max_radial": 3, "max_angular": 2},
+                      "fields": [{"exponent": 1, "max_angular": 1, "sources": "learned"}], "head": HEAD,
+                      "baseline": {"allow_rank_deficient": True}},
+            "data": {"train": {"file": str(tmp_path / "train.xyz")}, "validation": {"fraction": 0.34}},
+            "output": {"name": "tiny", "directory": str(tmp_path / "out"), "report": "html"}}
+
+
+def test_yaml_to_potential(config, tmp_path):
+    """A run writes a file that says the same, twice the same bytes, with uncertainties of the errors' size."""
+    potential, report = train(config, quiet=True)
+    first = (tmp_path / "out" / "tiny.lode").read_bytes()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["metrics.yaml", "report.html", "tiny.lode"]
+    loaded = load_potential(tmp_path / "out" / "tiny.lode")
+    system = System.from_atoms(molecule("H2O"))
+    assert loaded.evaluate(system).energy == potential.evaluate(system).energy
+    assert 0.4 < report["coverage"]["validation"]["forces"] < 0.95
+    assert report["history"][-1]["step"] == HEAD["steps"]
+    train(config, quiet=True)
+    assert (tmp_path / "out" / "tiny.lode").read_bytes() == first
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"fields": [{"sources": "charges"}]}, "sources: learned"),
+    ({"fields": [{"sources": "learned"}], "head": {"type": "ridge"}}, "head: {type: network}"),
+    ({"density": {"cutoff": 3.0, "max_radial": 3, "max_angular": 2, "basis": "gto"}}, "basis: compact"),
+    ({"head": {"type": "network", "channels": 12}}, "channels"),
+])
+def test_heads_and_fields_that_do_not_fit(change, words):
+    with pytest.raises(ConfigError, match=words):
+        model(**change)
