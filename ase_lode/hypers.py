@@ -103,11 +103,11 @@ class NetworkConfig(Strict):
 
     type: Literal["network"]
     #: Learned channels of each pass, a multiple of 8.
-    channels: int = Field(16, ge=8, le=128, multiple_of=8)
+    channels: int = Field(48, ge=8, le=128, multiple_of=8)
     #: Strengths of each atom that carry the second density.
-    strengths: int = Field(8, ge=1, le=64)
+    strengths: int = Field(16, ge=1, le=64)
     #: Largest l in the invariants of body order 4.
-    cubic_angular: int = Field(3, ge=0, le=6)
+    cubic_angular: int = Field(4, ge=0, le=6)
     #: Sizes of the hidden layers, multiples of 8.
     hidden: tuple[Annotated[int, Field(ge=8, le=1024, multiple_of=8)], ...] = Field((64, 32), min_length=1)
     #: Steps of the optimiser, and atoms in each.
@@ -116,9 +116,9 @@ class NetworkConfig(Strict):
     #: Largest step relative to the typical size of a parameter.
     learning_rate: float = Field(0.03, gt=0, le=1)
     #: Share by which parameters shrink in a step at that learning rate.
-    weight_decay: float = Field(0.0, ge=0, lt=1)
+    weight_decay: float = Field(0.03, ge=0, lt=1)
     #: Weight of energies in the first half, and at the end: they are few, and noise to channels that still change.
-    energy_weights: tuple[PositiveFloat, PositiveFloat] = (0.1, 1.0)
+    energy_weights: tuple[PositiveFloat, PositiveFloat] = (0.03, 0.3)
     #: Steps over which weights are averaged.
     averaged_steps: int = Field(500, ge=1)
 
