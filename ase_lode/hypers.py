@@ -115,7 +115,7 @@ class NetworkConfig(Strict):
     batch_atoms: int = Field(400, ge=1)
     #: Largest step relative to the typical size of a parameter.
     learning_rate: float = Field(0.03, gt=0, le=1)
-    #: Share by which parameters shrink in a step at that learning rate.
+    #: Share by which weights shrink in a step, times the learning rate; biases are left alone.
     weight_decay: float = Field(0.03, ge=0, lt=1)
     #: Weight of energies in the first half, and at the end: they are few, and noise to channels that still change.
     energy_weights: tuple[PositiveFloat, PositiveFloat] = (0.03, 0.3)

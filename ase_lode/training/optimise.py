@@ -101,6 +101,10 @@ class Optimiser:
         self._network, self._settings, self._loss = network, settings, loss
         self._train, self._held, self._sizes = train, held, sizes
         self._progress, self._n_threads = progress, n_threads
+        self._decaying = np.ones_like(sizes)
+        for name, part in network.unpack(self._decaying).items():
+            part[:] = 0.0 if "bias" in name else 1.0
+        self._decaying[sizes == 0.0] = 0.0
         self._rng = np.random.default_rng([seed, 1])
         atoms = np.mean([len(s) for s in train])
         self._batch = int(np.clip(round(settings.batch_atoms / atoms), 1, len(train)))
@@ -148,7 +152,7 @@ class Optimiser:
         run.second += (1 - two) * (gradient**2 - run.second)
         first, second = run.first / (1 - one**run.step), run.second / (1 - two**run.step)
         run.weights -= rate * self._sizes * first / (np.sqrt(second) + 1e-12 * np.sqrt(second.max()))
-        run.weights -= rate * settings.weight_decay * run.weights * (self._sizes > 0)
+        run.weights -= rate * settings.weight_decay * run.weights * self._decaying
         run.average += (run.weights - run.average) / min(settings.averaged_steps, run.step)
         return loss / len(samples)
 
