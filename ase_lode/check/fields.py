@@ -19,7 +19,7 @@ from ase_lode.system import System
 #: Rock salt: lattice constant and nearest distance in Å.
 LATTICE, NEAREST = 5.6, 2.8
 #: A Gaussian basis for comparisons: cutoff and smearing in Å, radial functions, largest l.
-CUTOFF, SMEARING, N, L_MAX = 3.5, 0.5, 3, 3
+CUTOFF, SMEARING, N, L_MAX = 3.5, 0.7, 3, 3
 LIMIT = 1e-6
 
 
