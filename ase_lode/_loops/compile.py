@@ -5,9 +5,9 @@ out `nnan` and `ninf`, so that `isnan` stays right. A loop must not call a loop 
 would not notice an edit there.
 
 Why the vectors: loops of constant length are unrolled before they can be vectorised, and arrays may overlap as far as
-the compiler knows, so plain loops over 8 numbers become scalar code. `load`, `store`, `splat`, `gather` and `total`
-say what is meant; + - and * work on vectors and on a vector with a number. With NUMBA_DISABLE_JIT=1 vectors are
-NumPy arrays of 8.
+the compiler knows, so plain loops over 8 numbers become scalar code. `load`, `store`, `splat`, `gather`, `transpose`
+and `total` say what is meant; + - and * work on vectors and on a vector with a number. With NUMBA_DISABLE_JIT=1
+vectors are NumPy arrays of 8.
 """
 
 import operator
@@ -111,6 +111,27 @@ def _gather(typing_context, array, column):
 
 
 @intrinsic
+def _transpose(typing_context, a, b, c, d, e, f, g, h):
+    """The columns of a matrix given by its 8 rows, by exchanging ever larger blocks."""
+
+    def generate(context, builder, signature, arguments):
+        rows, width, lanes = list(arguments), 1, range(LANES)
+        while width < LANES:
+            for i in lanes:
+                if i & width:
+                    continue
+                pair = rows[i], rows[i + width]
+                for target, part in ((i, 0), (i + width, width)):
+                    mask = [(lane & ~width | part) + (LANES if lane & width else 0) for lane in lanes]
+                    mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), mask)
+                    rows[target] = builder.shuffle_vector(*pair, mask)
+            width *= 2
+        return context.make_tuple(builder, signature.return_type, rows)
+
+    return types.UniTuple(_lanes, LANES)(*[_lanes] * LANES), generate
+
+
+@intrinsic
 def _total(typing_context, vector):
     """Sum of the 8 numbers, in a fixed order of halves."""
 
@@ -161,8 +182,12 @@ def _plain_store(array, index, vector):
     array[index[:-1]][..., index[-1] : index[-1] + LANES] = vector
 
 
+def _plain_transpose(*rows):
+    return tuple(np.stack(rows, axis=1))
+
+
 if numba.config.DISABLE_JIT:
-    load, store, total = _plain_load, _plain_store, np.sum
+    load, store, transpose, total = _plain_load, _plain_store, _plain_transpose, np.sum
     splat, gather = (lambda number: np.full(LANES, float(number))), (lambda array, column: array[:LANES, column].copy())
 else:
-    load, store, splat, gather, total = _load, _store, _splat, _gather, _total
+    load, store, splat, gather, transpose, total = _load, _store, _splat, _gather, _transpose, _total

@@ -1,4 +1,4 @@
-"""Particle mesh: spreading onto a grid and reading off it with B-splines, and sums over its Fourier modes.
+"""Particle mesh: spreading onto a grid and reading off it with B-splines.
 
 The innermost loops run along z in vectors: `weights` are padded with zeros to a multiple of 8, and grids have the shape
 (channels, x, y * (z + margin)), where the margin, as long as a padded stencil, stands for the first points again. The
@@ -54,7 +54,7 @@ def _wrapped(first, n, factor, shift, out):
 
 
 @loop
-def read(start, stop, firsts, weights, order, grids, powers, shape, vectors, derivatives, out):
+def read(start, stop, firsts, weights, order, grids, powers, shape, length, vectors, derivatives, out):
     """Derivatives of the interpolated grids at the atoms.
 
     Parameters
@@ -74,7 +74,7 @@ def read(start, stop, firsts, weights, order, grids, powers, shape, vectors, der
     lines = np.empty((n_derivatives, n_derivatives, padded))
     for i in range(start, stop):
         _wrapped(firsts[i, 0], shape[0], 1, 0, planes)
-        _wrapped(firsts[i, 1], shape[1], grids.shape[2] // shape[1], firsts[i, 2], rows)
+        _wrapped(firsts[i, 1], shape[1], length, firsts[i, 2], rows)
         for a in range(len(grids)):
             for x in range(order):
                 plane = planes[x]
@@ -103,7 +103,7 @@ def read(start, stop, firsts, weights, order, grids, powers, shape, vectors, der
 
 
 @loop
-def spread(start, stop, firsts, weights, order, sources, powers, shape, vectors, derivatives, grids):
+def spread(start, stop, firsts, weights, order, sources, powers, shape, length, vectors, derivatives, grids):
     """Add the sources to the grid planes whose first row is in a range of rows, in the order of the atoms.
 
     A plane belongs to one range and sums its atoms in order, so the result does not depend on how the rows are divided.
@@ -119,7 +119,6 @@ def spread(start, stop, firsts, weights, order, sources, powers, shape, vectors,
     """
     n_derivatives, padded = len(derivatives), LANES * len(vectors)
     n_x, n_y, n_z = shape
-    length = grids.shape[2] // n_y
     low, high = -(-start // n_y), -(-stop // n_y)
     planes, rows = np.empty(order, np.int64), np.empty(order, np.int64)
     lines = np.empty((n_derivatives, n_derivatives, padded))
@@ -168,10 +167,9 @@ def spread(start, stop, firsts, weights, order, sources, powers, shape, vectors,
 
 
 @loop
-def repeat_margin(start, stop, grids, shape):
+def repeat_margin(start, stop, grids, shape, length):
     """Fill the margin of the rows x * n_y + y in a range with the first points."""
     n_y, n_z = shape[1], shape[2]
-    length = grids.shape[2] // n_y
     for a in range(len(grids)):
         for r in range(start, stop):
             row = grids[a, r // n_y, r % n_y * length : (r % n_y + 1) * length]
@@ -189,47 +187,3 @@ def transform(start, stop, array, matrix, out):
                 for m in range(matrix.shape[1]):
                     total += matrix[row, m] * array[i, a, m]
                 out[i, a, row] = total
-
-
-@loop
-def multiply(start, stop, spectra, kernel, out):
-    """out = kernel * spectra on the rows x * n_y + y in a range; spectra (channels, x, y, z)."""
-    n_y, n_z = kernel.shape[1], kernel.shape[2]
-    for a in range(len(spectra)):
-        for r in range(start, stop):
-            x, y = r // n_y, r % n_y
-            for z in range(n_z):
-                out[a, x, y, z] = kernel[x, y, z] * spectra[a, x, y, z]
-
-
-@loop
-def moments(start, stop, spectra, others, slope, out):
-    """Sums Σ_z slope Re(spectra* others) m^n, n = 0, 1, 2, over each row, m the frequency index along z.
-
-    Parameters
-    ----------
-    spectra, others : complex arrays, shape (channels, x, y, z)
-        Spectra of real grids: z runs over the non-negative frequencies. The modes left out are the mirror images of
-        those kept, so the caller doubles all but the m = 0 column; `out` holds that column separately.
-    slope : array, shape (x, y, z)
-        Zero at the Nyquist frequencies.
-    out : array, shape (rows, 4)
-        m = 0, then the three moments of m > 0.
-    """
-    n_y, n_z = slope.shape[1], slope.shape[2]
-    for r in range(start, stop):
-        x, y = r // n_y, r % n_y
-        column, zeroth, first, second = 0.0, 0.0, 0.0, 0.0
-        for a in range(len(spectra)):
-            one, other = spectra[a, x, y, 0], others[a, x, y, 0]
-            column += slope[x, y, 0] * (one.real * other.real + one.imag * other.imag)
-            for z in range(1, n_z):
-                one, other = spectra[a, x, y, z], others[a, x, y, z]
-                term = slope[x, y, z] * (one.real * other.real + one.imag * other.imag)
-                zeroth += term
-                first += term * z
-                second += term * z * z
-        out[r, 0] = column
-        out[r, 1] = zeroth
-        out[r, 2] = first
-        out[r, 3] = second

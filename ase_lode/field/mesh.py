@@ -10,6 +10,7 @@ from ase_lode._loops.compile import LANES
 from ase_lode.errors import ConfigError, StructureError
 from ase_lode.field import harmonics
 from ase_lode.field.accuracy import choose
+from ase_lode.field.fourier import Convolution, Planes
 from ase_lode.field.kernel import Grid, mesh_kernel
 
 #: Edge, in grid points, of the blocks by which atoms are sorted.
@@ -28,8 +29,7 @@ class _Operators:
     """
 
     key: tuple
-    kernel: np.ndarray
-    slope: np.ndarray
+    fourier: Convolution
     cartesian: np.ndarray
     field: np.ndarray
     changes: np.ndarray
@@ -86,7 +86,7 @@ class ParticleMesh:
         factors = harmonics.hobson(exponent, max_angular)[:, None]
         self._harmonics = harmonics.solid_harmonics(max_angular) / factors  # [lm, monomial]
         self._pieces = spline_pieces(self.order, max_angular + 2)
-        self._operators = self._grids = None
+        self._operators, self._planes = None, Planes()
 
     def grid(self, system):
         """The grid for a structure.
@@ -149,10 +149,10 @@ class ParticleMesh:
         operators = self._operators_of(grid)
         order, firsts, weights = self._stencils(grid, system.positions, n_threads)
         strengths = np.ascontiguousarray(strengths[order], dtype=float)
-        spectra = self._spread(grid, firsts, weights, strengths[:, :, None], 0, n_threads)
-        self._convolve(grid, operators, spectra, n_threads, np.empty_like(spectra))
+        grids = self._spread(grid, firsts, weights, strengths[:, :, None], 0, n_threads)
+        spectra = operators.fourier.convolve(grids, n_threads)
         # One order more than the field needs, for the forces on the centres: cheaper than reading twice.
-        derivatives = self._read(grid, firsts, weights, self.max_angular + 1, n_threads)
+        derivatives = self._read(grid, firsts, weights, grids, self.max_angular + 1, n_threads)
         phi = np.empty((len(order), strengths.shape[1], len(self._harmonics)))
         phi[order] = _apply(operators.field, derivatives, n_threads)
         return phi, _State(grid, operators, system.positions, order, firsts, weights, strengths, spectra, derivatives)
@@ -179,10 +179,9 @@ class ParticleMesh:
         d_phi = d_phi[state.order]
         size = self._harmonics.shape[1]
         sources = _apply(operators.field[:, :size].T, d_phi, n_threads)
-        spectra = self._spread(grid, state.firsts, state.weights, sources, self.max_angular, n_threads)
-        moments = _moments(grid, operators.slope, state.spectra, spectra, n_threads) if need_virial else None
-        self._convolve(grid, operators, spectra, n_threads, spectra)
-        at_sources = self._read(grid, state.firsts, state.weights, 1, n_threads)
+        grids = self._spread(grid, state.firsts, state.weights, sources, self.max_angular, n_threads)
+        moments = operators.fourier.convolve(grids, n_threads, state.spectra)
+        at_sources = self._read(grid, state.firsts, state.weights, grids, 1, n_threads)
         d_strengths, gradient = np.empty_like(state.strengths), np.empty((len(state.order), 3))
         d_strengths[state.order] = at_sources[:, :, 0]
         forces = np.einsum("ia,iac->ic", state.strengths, at_sources[:, :, 1:]) @ operators.cartesian[1:4, 1:4].T
@@ -191,7 +190,7 @@ class ParticleMesh:
         if not need_virial:
             return gradient, None, d_strengths
         overlap = np.einsum("iaf,iam->fm", d_phi, state.derivatives[:, :, :size]) @ operators.cartesian[:size, :size].T
-        return gradient, self._virial(state, overlap, moments, gradient), d_strengths
+        return gradient, self._virial(state, overlap, -2 * moments, gradient), d_strengths
 
     def _virial(self, state, overlap, moments, gradient):
         """Σ r ⊗ dE/dr from the strain of the box at fixed fractional coordinates.
@@ -217,13 +216,16 @@ class ParticleMesh:
         """Operators of a grid; those of the latest grid are kept."""
         operators = self._operators
         if operators is None or operators.key != grid.key:
-            kernel, slope = mesh_kernel(grid, self.exponent, self.width, self.order)
+            # With the axes in reverse order the halved one is x.
+            mirror = Grid(grid.cell[::-1], grid.shape[::-1], grid.periodic[::-1])
+            kernel, slope = (part.T for part in mesh_kernel(mirror, self.exponent, self.width, self.order))
             jacobian = np.linalg.inv(grid.cell) * np.array(grid.shape)
             cartesian = harmonics.substitution(jacobian, self.max_angular + 1)
             field = self._harmonics @ cartesian[:self._harmonics.shape[1]]
             raised = harmonics.raised(self.max_angular)  # [monomial, c]
             changes = np.einsum("fm,mcn->fcn", self._harmonics, cartesian[raised]).reshape(-1, len(cartesian))
-            operators = self._operators = _Operators(grid.key, kernel, slope, cartesian, field, changes)
+            fourier = Convolution(grid, kernel, slope, self._row(grid.shape[2]))
+            operators = self._operators = _Operators(grid.key, fourier, cartesian, field, changes)
         return operators
 
     def _stencils(self, grid, positions, n_threads):
@@ -240,43 +242,25 @@ class ParticleMesh:
         return order, firsts, weights
 
     def _spread(self, grid, firsts, weights, sources, degree, n_threads):
-        """Transforms of the grids onto which splines and their derivatives up to a degree are spread."""
-        from scipy.fft import fft, rfft
-
+        """Grids onto which splines and their derivatives up to a degree are spread."""
         n_x, n_y, n_z = grid.shape
-        shape = (sources.shape[1], n_x, n_y * (n_z + weights.shape[3]))
-        if self._grids is None or self._grids.shape != shape:
-            self._grids = np.empty(shape)
+        grids = self._planes.get(sources.shape[1], n_x, n_y * self._row(n_z))
         parallel.run(loops.spread, n_x * n_y, n_threads, firsts, weights, self.order, sources,
-                     harmonics.monomials(degree), grid.shape, self._vectors, (0,) * (degree + 1), self._grids)
-        spectra = rfft(self._points(grid), axis=3, workers=n_threads)
-        for axis in (2, 1):
-            spectra = fft(spectra, axis=axis, overwrite_x=True, workers=n_threads)
-        return spectra
+                     harmonics.monomials(degree), grid.shape, self._row(n_z), self._vectors, (0,) * (degree + 1), grids)
+        return grids
 
-    def _convolve(self, grid, operators, spectra, n_threads, out):
-        """Fill the grids with the kernel's convolution."""
-        from scipy.fft import ifft, irfft
-
-        n_rows = grid.shape[0] * grid.shape[1]
-        parallel.run(loops.multiply, n_rows, n_threads, spectra, operators.kernel, out)
-        for axis in (1, 2):
-            out = ifft(out, axis=axis, overwrite_x=True, workers=n_threads)
-        self._points(grid)[:] = irfft(out, grid.shape[2], axis=3, overwrite_x=True, workers=n_threads)
-        parallel.run(loops.repeat_margin, n_rows, n_threads, self._grids, grid.shape)
-
-    def _points(self, grid):
-        """The grids without their margin, shape (channels, x, y, z)."""
-        n_x, n_y, n_z = grid.shape
-        return self._grids.reshape(-1, n_x, n_y, self._grids.shape[2] // n_y)[..., :n_z]
-
-    def _read(self, grid, firsts, weights, degree, n_threads):
+    def _read(self, grid, firsts, weights, grids, degree, n_threads):
         """Derivatives of the grids along them up to a degree, shape (atoms, channels, monomials)."""
-        powers = harmonics.monomials(degree)
-        out = np.empty((len(firsts), len(self._grids), len(powers)))
-        parallel.run(loops.read, len(firsts), n_threads, firsts, weights, self.order, self._grids, powers,
-                     grid.shape, self._vectors, (0,) * (degree + 1), out)
+        powers, row = harmonics.monomials(degree), self._row(grid.shape[2])
+        out = np.empty((len(firsts), len(grids), len(powers)))
+        parallel.run(loops.repeat_margin, grid.shape[0] * grid.shape[1], n_threads, grids, grid.shape, row)
+        parallel.run(loops.read, len(firsts), n_threads, firsts, weights, self.order, grids, powers, grid.shape, row,
+                     self._vectors, (0,) * (degree + 1), out)
         return out
+
+    def _row(self, n_z):
+        """Numbers from one row of the grids to the next: n_z and a margin as long as a stencil, in whole lanes."""
+        return -(-n_z // LANES) * LANES + self._pieces.shape[2]
 
     @property
     def _vectors(self):
@@ -320,21 +304,6 @@ def _apply(matrix, array, n_threads):
     out = np.empty((*array.shape[:2], len(matrix)))
     parallel.run(loops.transform, len(array), n_threads, array, np.ascontiguousarray(matrix), out)
     return out
-
-
-def _moments(grid, slope, spectra, others, n_threads):
-    """-2/N Σ_k slope k ⊗ k Re(spectra* others), N the number of grid points: how the kernel strains with k."""
-    rows = np.empty((grid.shape[0] * grid.shape[1], 4))
-    parallel.run(loops.moments, len(rows), n_threads, spectra, others, slope, rows)
-    x, y, _ = grid.frequencies()
-    x, y = np.repeat(x, len(y)), np.tile(y, len(x))
-    zeroth = rows[:, 0] + 2 * rows[:, 1]
-    sums = np.array([[np.sum(zeroth * x * x), np.sum(zeroth * x * y), np.sum(2 * rows[:, 2] * x)],
-                     [0.0, np.sum(zeroth * y * y), np.sum(2 * rows[:, 2] * y)],
-                     [0.0, 0.0, np.sum(2 * rows[:, 3])]])
-    sums += np.triu(sums, 1).T
-    vectors = grid.reciprocal()
-    return -2 / np.prod(grid.shape) * vectors.T @ sums @ vectors
 
 
 def _frame(cell, periodic):
