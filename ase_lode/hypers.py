@@ -102,8 +102,8 @@ class NetworkConfig(Strict):
     """Energies by a small network on learned channels, in two passes."""
 
     type: Literal["network"]
-    #: Learned channels of each pass, a multiple of 8.
-    channels: int = Field(48, ge=8, le=128, multiple_of=8)
+    #: Learned channels of each pass, a multiple of 16.
+    channels: int = Field(48, ge=16, le=256, multiple_of=16)
     #: Strengths of each atom that carry the second density.
     strengths: int = Field(16, ge=1, le=64)
     #: Largest l in the invariants of body order 4.

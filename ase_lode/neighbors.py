@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ase_lode._loops.pairs import add_pair_gradient, count_pairs, fill_pairs
+from ase_lode._loops.pairs import add_pair_gradient, count_pairs, fill_pairs, sum_neighbors
 from ase_lode.parallel import run
 
 
@@ -35,6 +35,12 @@ class PairList:
     def add_gradient(self, pair_gradient, gradient, virial):
         """Add dE/d(r_j - r_i) of every pair, shape (pairs, 3), to the atoms' `gradient` and to the `virial`."""
         add_pair_gradient(0, len(self.j), self.i, self.j, self.vectors, pair_gradient, gradient, virial)
+
+    def sum_neighbors(self, values, n_atoms):
+        """Values of the pairs, shape (pairs, s), summed over the pairs of each neighbour j, shape (atoms, s)."""
+        result = np.zeros((n_atoms, values.shape[1]))
+        sum_neighbors(0, len(self.j), self.j, values, result)
+        return result
 
 
 class NeighborList:

@@ -76,7 +76,7 @@ def network(density, repulsion, seed, posterior):
     """The same with a network head, its last layers large enough to matter."""
     model = ModelConfig.model_validate({
         "elements": ELEMENTS, "density": density, "fields": FIELDS["network"],
-        "head": {"type": "network", "channels": 8, "strengths": 3, "hidden": [16, 8], "cubic_angular": 2}}).resolved()
+        "head": {"type": "network", "channels": 16, "strengths": 3, "hidden": [16, 8], "cubic_angular": 2}}).resolved()
     head = Network(model, 1e-5)
     structures = [make(seed=number) for number in range(1, 9) for make in (molecule, bulk, slab)]
     samples = [Sample(Structure(System.from_atoms(atoms)), head, None) for atoms in structures]

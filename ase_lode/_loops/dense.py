@@ -1,40 +1,70 @@
 """Matrix products of many rows with one matrix per class of row, 8 rows and 8 columns at a time, and the adjoint.
 
-Rows of one class are taken in groups of 8; a short group repeats its last row, which then is written twice with the
-same numbers.
+Rows of one class are taken in groups of 8, 4 at a time; a short group repeats its last row. Within 4 rows the repeated
+one is written twice with the same numbers; 4 rows that would only repeat are left out, or they would add twice.
 """
 
 from ase_lode._loops.compile import LANES, load, loop, splat, store
 
 
 @loop
+def _wide(r0, r1, r2, r3, c, k, x, weights, out):
+    """16 columns of 4 rows: as many sums as hide the latency of the multiply-add, as few rows as keep their places."""
+    a0, b0 = load(out, (r0, k)), load(out, (r0, k + LANES))
+    a1, b1 = load(out, (r1, k)), load(out, (r1, k + LANES))
+    a2, b2 = load(out, (r2, k)), load(out, (r2, k + LANES))
+    a3, b3 = load(out, (r3, k)), load(out, (r3, k + LANES))
+    for q in range(weights.shape[1]):
+        v, w = load(weights, (c, q, k)), load(weights, (c, q, k + LANES))
+        x0, x1, x2, x3 = splat(x[r0, q]), splat(x[r1, q]), splat(x[r2, q]), splat(x[r3, q])
+        a0 += v * x0
+        b0 += w * x0
+        a1 += v * x1
+        b1 += w * x1
+        a2 += v * x2
+        b2 += w * x2
+        a3 += v * x3
+        b3 += w * x3
+    store(out, (r0, k), a0)
+    store(out, (r0, k + LANES), b0)
+    store(out, (r1, k), a1)
+    store(out, (r1, k + LANES), b1)
+    store(out, (r2, k), a2)
+    store(out, (r2, k + LANES), b2)
+    store(out, (r3, k), a3)
+    store(out, (r3, k + LANES), b3)
+
+
+@loop
+def _narrow(r0, r1, r2, r3, c, k, x, weights, out):
+    """The last 8 columns of 4 rows."""
+    a0, a1, a2, a3 = load(out, (r0, k)), load(out, (r1, k)), load(out, (r2, k)), load(out, (r3, k))
+    for q in range(weights.shape[1]):
+        w = load(weights, (c, q, k))
+        a0 += w * x[r0, q]
+        a1 += w * x[r1, q]
+        a2 += w * x[r2, q]
+        a3 += w * x[r3, q]
+    store(out, (r0, k), a0)
+    store(out, (r1, k), a1)
+    store(out, (r2, k), a2)
+    store(out, (r3, k), a3)
+
+
+@loop
 def multiply(start, stop, rows, classes, x, weights, out):
     """out[r, k] += Σ_q x[r, q] weights[class of r, q, k]; the number of columns is a multiple of 8."""
+    wide = weights.shape[2] - weights.shape[2] % (2 * LANES)
     for g in range(start, stop):
         c = classes[g]
-        r0, r1, r2, r3 = rows[g, 0], rows[g, 1], rows[g, 2], rows[g, 3]
-        r4, r5, r6, r7 = rows[g, 4], rows[g, 5], rows[g, 6], rows[g, 7]
-        for k in range(0, weights.shape[2], LANES):
-            a0, a1, a2, a3 = load(out, (r0, k)), load(out, (r1, k)), load(out, (r2, k)), load(out, (r3, k))
-            a4, a5, a6, a7 = load(out, (r4, k)), load(out, (r5, k)), load(out, (r6, k)), load(out, (r7, k))
-            for q in range(weights.shape[1]):
-                w = load(weights, (c, q, k))
-                a0 += w * x[r0, q]
-                a1 += w * x[r1, q]
-                a2 += w * x[r2, q]
-                a3 += w * x[r3, q]
-                a4 += w * x[r4, q]
-                a5 += w * x[r5, q]
-                a6 += w * x[r6, q]
-                a7 += w * x[r7, q]
-            store(out, (r0, k), a0)
-            store(out, (r1, k), a1)
-            store(out, (r2, k), a2)
-            store(out, (r3, k), a3)
-            store(out, (r4, k), a4)
-            store(out, (r5, k), a5)
-            store(out, (r6, k), a6)
-            store(out, (r7, k), a7)
+        for b in range(0, LANES, 4):
+            r0, r1, r2, r3 = rows[g, b], rows[g, b + 1], rows[g, b + 2], rows[g, b + 3]
+            if b > 0 and r0 == rows[g, b - 1]:
+                break  # all that follows repeats the last row
+            for k in range(0, wide, 2 * LANES):
+                _wide(r0, r1, r2, r3, c, k, x, weights, out)
+            for k in range(wide, weights.shape[2], LANES):
+                _narrow(r0, r1, r2, r3, c, k, x, weights, out)
 
 
 @loop

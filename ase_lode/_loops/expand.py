@@ -377,11 +377,3 @@ def pull_back_carried(start, stop, first, j, vectors, distances, strengths, tabl
                 for s in range(carried):
                     pair_strengths[p + b, s] = charge[s, b]
             p += count
-
-
-@loop
-def gather_strengths(start, stop, j, pair_strengths, d_strengths):
-    """d_strengths[j of p] += pair_strengths[p]; for one thread only."""
-    for p in range(start, stop):
-        for s in range(d_strengths.shape[1]):
-            d_strengths[j[p], s] += pair_strengths[p, s]

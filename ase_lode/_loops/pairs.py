@@ -53,3 +53,11 @@ def add_pair_gradient(start, stop, i, j, vectors, pair_gradient, gradient, viria
             gradient[i[p], c] -= g
             for b in range(3):
                 virial[b, c] += vectors[p, b] * g
+
+
+@loop
+def sum_neighbors(start, stop, j, values, out):
+    """out[j of p] += values[p] for every pair; for one thread only."""
+    for p in range(start, stop):
+        for s in range(out.shape[1]):
+            out[j[p], s] += values[p, s]

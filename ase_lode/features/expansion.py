@@ -54,19 +54,18 @@ class NeighborExpansion:
         run(loops.expand_carried, len(out), n_threads, pairs.first, pairs.j, pairs.vectors, pairs.distances, strengths,
             self._radial.table, self._radial.step, self._l_max, self._norm, out)
 
-    def pull_back_carried(self, pairs, strengths, d_out, pair_gradient, n_threads):
+    def pull_back_carried(self, pairs, strengths, d_out, pair_gradient, n_threads, pair_strengths=None):
         """dE/d(strengths), shape (atoms, s), given dE/d(out) of `add_carried`.
 
-        Also adds dE/d(r_j - r_i) to `pair_gradient`, shape (pairs, 3), unless that is None.
+        Also adds dE/d(r_j - r_i) to `pair_gradient`, shape (pairs, 3), unless that is None. Where `pair_strengths`,
+        shape (pairs, s), is given, it takes the derivative through each pair, and nothing is returned.
         """
-        pair_strengths = np.empty((len(pairs.j), strengths.shape[1]))
-        need = pair_gradient is not None
+        need, given = pair_gradient is not None, pair_strengths is not None
+        through = pair_strengths if given else np.empty((len(pairs.j), strengths.shape[1]))
         run(loops.pull_back_carried, len(d_out), n_threads, pairs.first, pairs.j, pairs.vectors, pairs.distances,
             strengths, self._radial.table, self._radial.step, self._l_max, self._radial.n_radial, self._norm, d_out,
-            need, pair_gradient if need else np.empty((0, 3)), pair_strengths)
-        d_strengths = np.zeros_like(strengths)
-        loops.gather_strengths(0, len(pairs.j), pairs.j, pair_strengths, d_strengths)
-        return d_strengths
+            need, pair_gradient if need else np.empty((0, 3)), through)
+        return None if given else pairs.sum_neighbors(through, len(strengths))
 
     def jacobian(self, pairs):
         """d(R_nl Y_lm)/d(r_j - r_i) of every pair, shape (pairs, 3, lm, n_radial); for training, never for MD."""

@@ -66,6 +66,7 @@ class Perceptron:
 
     def __init__(self, sizes):
         self._pairs = list(zip(sizes, sizes[1:]))
+        self.depth = len(self._pairs)
         self._direct = (sizes[0], sizes[-1])
 
     def shapes(self, n_classes):
@@ -76,36 +77,35 @@ class Perceptron:
             result[f"bias{depth}"] = (n_classes, pair[1])
         return result
 
-    def compute(self, parameters, rows, classes, x, n_threads):
+    def compute(self, parameters, centres, x, n_threads):
         """Outputs, and the state that `pull_back` needs."""
         state, y = [], x
-        for depth, _ in enumerate(self._pairs):
-            z = parameters[f"bias{depth}"][classes]
-            rows.multiply(y, parameters[f"weights{depth}"], z, n_threads)
-            if depth == len(self._pairs) - 1:
-                rows.multiply(x, parameters["direct"], z, n_threads)
-                return z, (*state, (y, None, None))
-            switch = 0.5 + 0.5 * np.tanh(0.5 * z)
-            state.append((y, z, switch))
-            y = z * switch
-        raise AssertionError
+        for depth in range(self.depth):
+            z = parameters[f"bias{depth}"][centres.species]
+            centres.atoms.multiply(y, parameters[f"weights{depth}"], z, n_threads)
+            if depth < self.depth - 1:
+                switch = 0.5 + 0.5 * np.tanh(0.5 * z)
+                state.append((y, z, switch))
+                y = z * switch
+        centres.atoms.multiply(x, parameters["direct"], z, n_threads)
+        return z, (*state, (y, None, None))
 
-    def pull_back(self, parameters, rows, classes, state, d_y, d_parameters, n_threads):
+    def pull_back(self, parameters, centres, state, d_y, d_parameters, n_threads):
         """dE/dx given dE/dy; adds dE/d(parameters) unless that is None."""
-        x = state[0][0]
+        rows, x = centres.atoms, state[0][0]
         d_x = np.zeros_like(x)
-        rows.multiply(d_y, transposed(parameters["direct"]), d_x, n_threads)
+        rows.multiply(d_y, parameters.turned("direct"), d_x, n_threads)
         if d_parameters is not None:
             rows.add_outer(x, d_y, d_parameters["direct"])
         d_z = d_y
-        for depth in reversed(range(len(self._pairs))):
-            y, z, _ = state[depth]
+        for depth in reversed(range(self.depth)):
+            y = state[depth][0]
             if d_parameters is not None:
                 rows.add_outer(y, d_z, d_parameters[f"weights{depth}"])
-                for c in np.unique(classes):
-                    d_parameters[f"bias{depth}"][c] += d_z[classes == c].sum(axis=0)
+                for c in np.unique(centres.species):
+                    d_parameters[f"bias{depth}"][c] += d_z[centres.species == c].sum(axis=0)
             d_below = d_x if depth == 0 else np.zeros_like(y)
-            rows.multiply(d_z, transposed(parameters[f"weights{depth}"]), d_below, n_threads)
+            rows.multiply(d_z, parameters.turned(f"weights{depth}"), d_below, n_threads)
             if depth:
                 _, z, switch = state[depth - 1]
                 d_z = d_below * switch * (1.0 + z * (1.0 - switch))
@@ -126,6 +126,7 @@ class Invariants:
     def __init__(self, max_angular, cubic_angular):
         self._l_max = max_angular
         self._terms = cubic_terms(min(cubic_angular, max_angular))
+        self._slopes = cubic_slopes(min(cubic_angular, max_angular))
         self.count = max_angular + len(self._terms[0])
 
     def compute(self, channels, n_threads):
@@ -137,7 +138,7 @@ class Invariants:
     def pull_back(self, channels, d_out, n_threads):
         """dE/d(channels)."""
         d_channels = np.empty_like(channels)
-        run(invariants.pull_back, len(channels), n_threads, channels, self._l_max, *self._terms, d_out, d_channels)
+        run(invariants.pull_back, len(channels), n_threads, channels, self._l_max, *self._slopes, d_out, d_channels)
         return d_channels
 
 
@@ -160,6 +161,37 @@ def cubic_terms(l_max):
         first.append(len(terms))
     columns = list(zip(*terms)) or [(), (), (), ()]
     return (np.array(first), *(np.array(column, dtype=np.int64) for column in columns[:3]), np.array(columns[3], float))
+
+
+@lru_cache(maxsize=8)
+def cubic_slopes(l_max):
+    """Their derivatives: for each triple and component, the products of two components and the factors of their sum.
+
+    Returns
+    -------
+    owner, component : arrays of int, shape (derivatives,)
+        Triple, and flat lm of the component by which it is differentiated.
+    first : array of int, shape (derivatives + 1,)
+        First product of each derivative.
+    left, right : arrays of int
+        Flat lm of the products' factors.
+    factor : array
+    """
+    first, *columns, factors = cubic_terms(l_max)
+    slopes = {}
+    for f in range(len(first) - 1):
+        for t in range(first[f], first[f + 1]):
+            term = [int(column[t]) for column in columns]
+            for place in range(3):
+                others = tuple(term[:place] + term[place + 1:])
+                here = slopes.setdefault((f, term[place]), {})
+                here[others] = here.get(others, 0.0) + factors[t]
+    products = [(*pair, g) for here in slopes.values() for pair, g in here.items()]
+    owner, component = (np.array(column, dtype=np.int64) for column in (list(zip(*slopes)) or [(), ()]))
+    left, right, factor = list(zip(*products)) or [(), (), ()]
+    counts = [len(here) for here in slopes.values()]
+    return (owner, component, np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+            np.array(left, dtype=np.int64), np.array(right, dtype=np.int64), np.array(factor, dtype=float))
 
 
 def _sphere(l_max):

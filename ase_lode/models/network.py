@@ -1,6 +1,6 @@
 """The network head: two passes of densities and fields, whose strengths every atom learns from its surroundings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,10 +8,15 @@ from ase_lode._loops.pairs import add_pair_gradient
 from ase_lode.errors import StructureError
 from ase_lode.features.density import DensityExpansion
 from ase_lode.features.learned import LearnedField
-from ase_lode.models.layers import Invariants, Perceptron, Rows, transposed
+from ase_lode.models.layers import Invariants, Perceptron
+from ase_lode.models.passes import TURNED, Centres, Pass
 from ase_lode.neighbors import PairList
+from ase_lode.parallel import run
 from ase_lode.radial import LANES
 from ase_lode.system import CHEMICAL_SYMBOLS
+
+#: Centres evaluated together: their expansions fit into the cache of a core.
+CHUNK = 64
 
 
 def padded(count):
@@ -57,20 +62,15 @@ class Graph:
 
 
 @dataclass(frozen=True)
-class _State:
-    """What `Network.pull_back` needs of `Network.compute`; `first` and `second` are outputs and perceptron states."""
+class State:
+    """What `Network.pull_back` needs of `Network.compute`."""
 
     graph: Graph
-    atoms: Rows
-    rows: Rows
+    centres: Centres
     own: np.ndarray
-    channels: np.ndarray
-    first: tuple
     strengths: np.ndarray
-    carried: np.ndarray
-    far: np.ndarray | None
-    states: list | None
-    mixed: np.ndarray
+    fields: list
+    first: tuple
     second: tuple
 
 
@@ -108,22 +108,16 @@ class Network:
         self.orders = [slice(l * l, (l + 1) ** 2) for l in range(self._l_max + 1)]
         self.strengths, self.depth = head.strengths, len(head.hidden) + 1
         self._energy = head.strengths + len(self.fields)
-        self._invariants = Invariants(self._l_max, head.cubic_angular)
-        self.n_inputs = self._invariants.count * head.channels
-        self.channels = head.channels
-        hidden = list(head.hidden)
-        self._perceptrons = [Perceptron([self.n_inputs, *hidden, padded(self._energy + 1)]),
-                             Perceptron([self.n_inputs, *hidden, LANES])]
-        n, blocks = len(self.elements), len(self.elements) * (self._l_max + 1)
-        own, carried = n * self.density.lanes, head.strengths * self.density.lanes
-        self.shapes = {"first.density": (blocks, own, head.channels), "second.density": (blocks, own, head.channels),
-                       "second.carried": (blocks, carried, head.channels)}
+        invariants, n, lanes = Invariants(self._l_max, head.cubic_angular), len(self.elements), self.density.lanes
+        self.channels, self.n_inputs = head.channels, invariants.count * head.channels
+        second = {"density": n * lanes, "carried": head.strengths * lanes}
         if self.fields:
-            self.shapes["second.fields"] = (blocks, padded(len(self.fields)), head.channels)
-        for name, perceptron in zip(("first", "second"), self._perceptrons):
-            for part, shape in perceptron.shapes(n).items():
-                self.shapes[f"{name}.{part}"] = shape
-            self.shapes[f"{name}.mean"] = self.shapes[f"{name}.scale"] = (n, self.n_inputs)
+            second["fields"] = padded(len(self.fields))
+        sizes = self.n_inputs, *head.hidden
+        self.passes = [Pass(name, sources, head.channels, n, self._l_max, invariants, Perceptron([*sizes, outputs]))
+                       for name, sources, outputs in (("first", {"density": n * lanes}, padded(self._energy + 1)),
+                                                      ("second", second, LANES))]
+        self.shapes = self.passes[0].shapes | self.passes[1].shapes
 
     def species(self, system):
         """Index of each atom's element.
@@ -163,28 +157,16 @@ class Network:
             The strengths that source the fields, after the shift.
         state
         """
-        species, n = graph.species, len(graph.species)
-        atoms = Rows.of(np.arange(n), species)
-        lm = np.arange(self._orders)
-        block = (species[:, None] * (self._l_max + 1) + np.sqrt(lm).astype(int)).ravel()
-        rows = Rows.of(np.arange(n * self._orders), block)
-        own = self.own(graph, n_threads)
-        channels = self._contract(rows, [(own, parameters["first.density"])], n_threads)
-        first = self._read(0, parameters, atoms, species, channels, n_threads)
-        outputs = first[0]
+        centres, own = Centres.of(graph.species, self._l_max), self.own(graph, n_threads)
+        outputs, first = self.passes[0].compute(parameters, centres, [own], n_threads)
         strengths = np.ascontiguousarray(outputs[:, :self.strengths])
-        carried = np.zeros((n, self._orders, self.strengths * self.density.lanes))
-        self.density.add_carried(graph.pairs, strengths, carried, n_threads)
+        carried = self._carried(graph.pairs, strengths, n_threads)
         charges = self._shifted(graph, outputs[:, self.strengths:self._energy])
-        far, states = self._compute_fields(graph, charges, n_threads)
-        sources = [(own, parameters["second.density"]), (carried, parameters["second.carried"])]
-        if self.fields:
-            sources.append((far, parameters["second.fields"]))
-        mixed = self._contract(rows, sources, n_threads)
-        second = self._read(1, parameters, atoms, species, mixed, n_threads)
-        energies = outputs[:, self._energy] + second[0][:, 0]
-        return energies, charges, _State(graph, atoms, rows, own, channels, first, strengths, carried, far, states,
-                                         mixed, second)
+        far, fields = self._compute_fields(graph, charges, n_threads)
+        more, second = self.passes[1].compute(parameters, centres, [own, carried, far][:2 + bool(self.fields)],
+                                              n_threads)
+        return (outputs[:, self._energy] + more[:, 0], charges,
+                State(graph, centres, own, strengths, fields, first, second))
 
     def own(self, graph, n_threads=1):
         """Density coefficients c_an,lm, shape (atoms, lm, columns)."""
@@ -192,17 +174,21 @@ class Network:
         self.density.add(graph.pairs, graph.species, out, n_threads)
         return out
 
+    def _carried(self, pairs, strengths, n_threads=1):
+        """Coefficients of the density that the strengths carry, shape (centres, lm, columns)."""
+        out = np.zeros((len(pairs.first) - 1, self._orders, self.strengths * self.density.lanes))
+        self.density.add_carried(pairs, strengths, out, n_threads)
+        return out
+
     def sources(self, parameters, graph):
         """What the channels of each pass are made of, (atoms, lm, columns) by the name of the weights."""
         state = self.compute(parameters, graph)[2]
-        second = {"second.density": state.own, "second.carried": state.carried, "second.fields": state.far}
-        return {"first.density": state.own}, {name: values for name, values in second.items() if values is not None}
+        return tuple(dict(zip(self.passes[k].shapes, inner[0])) for k, inner in enumerate((state.first, state.second)))
 
     def inputs(self, parameters, graph):
         """Invariants of each pass, (atoms, inputs)."""
         state = self.compute(parameters, graph)[2]
-        return [self._invariants.compute(channels, 1).reshape(len(channels), -1)
-                for channels in (state.channels, state.mixed)]
+        return [self.passes[k].inputs(inner[1]) for k, inner in enumerate((state.first, state.second))]
 
     def pull_back(self, parameters, state, d_energies, d_charges=None, d_parameters=None, need_gradient=True,
                   n_threads=1):
@@ -219,70 +205,122 @@ class Network:
         gradient : array, shape (atoms, 3), or None
         virials : array, shape (parts, 3, 3), or None
         """
-        graph, atoms, rows, first, second = state.graph, state.atoms, state.rows, state.first, state.second
-        species, pairs, mixed = graph.species, graph.pairs, state.mixed
-        d_out = np.zeros_like(second[0])
-        d_out[:, 0] = d_energies
-        d_mixed = self._pull_read(1, parameters, atoms, species, mixed, second, d_out, d_parameters, n_threads)
-        gradient, virials = np.zeros((len(species), 3)), np.zeros((len(graph.parts), 3, 3))
-        d_far = self._pull_contract(rows, state.far, "second.fields", parameters, d_mixed, d_parameters, n_threads)
-        d_sent = self._pull_fields(graph, state.states, d_far, gradient, virials, n_threads)
-        if d_charges is not None:
-            d_sent = d_sent + d_charges
-        d_carried = self._pull_contract(rows, state.carried, "second.carried", parameters, d_mixed, d_parameters,
-                                        n_threads)
+        graph, centres, pairs = state.graph, state.centres, state.graph.pairs
+        gradient, virials = np.zeros((len(graph.species), 3)), np.zeros((len(graph.parts), 3, 3))
         pair_gradient = np.zeros((len(pairs.j), 3)) if need_gradient else None
-        d_first = np.zeros_like(first[0])
-        d_first[:, :self.strengths] = self.density.pull_back_carried(pairs, state.strengths, d_carried, pair_gradient,
-                                                                     n_threads)
-        d_first[:, self.strengths:self._energy] = self._pull_shift(graph, d_sent)
-        d_first[:, self._energy] = d_energies
-        d_channels = self._pull_read(0, parameters, atoms, species, state.channels, first, d_first, d_parameters,
-                                     n_threads)
-        d_own = self._pull_contract(rows, state.own, "first.density", parameters, d_channels, d_parameters, n_threads,
-                                    need_gradient)
-        more = self._pull_contract(rows, state.own, "second.density", parameters, d_mixed, d_parameters, n_threads,
-                                   need_gradient)
+        d_second = np.zeros((len(graph.species), LANES))
+        d_second[:, 0] = d_energies
+        d_own, d_carried, *d_far = self.passes[1].pull_back(parameters, centres, state.second, d_second, d_parameters,
+                                                            [need_gradient, True, True], n_threads)
+        d_charges_all = self._pull_fields(graph, state.fields, d_far, gradient, virials, n_threads)
+        if d_charges is not None:
+            d_charges_all += d_charges
+        d_strengths = self.density.pull_back_carried(pairs, state.strengths, d_carried, pair_gradient, n_threads)
+        d_first = self._d_outputs(graph, d_strengths, d_charges_all, d_energies)
+        more, = self.passes[0].pull_back(parameters, centres, state.first, d_first, d_parameters, [need_gradient],
+                                         n_threads)
         if not need_gradient:
             return None, None
-        self.density.pull_back(pairs, species, d_own + more, pair_gradient, n_threads)
+        d_own += more
+        self.density.pull_back(pairs, graph.species, d_own, pair_gradient, n_threads)
+        self._collect(graph, pair_gradient, gradient, virials)
+        return gradient, virials
+
+    def evaluate(self, parameters, graph, n_threads=1):
+        """Energies of every atom, not yet less that of its element alone, charges, and derivatives of their sum.
+
+        The same as `compute` and `pull_back`, in chunks of centres that stay in the cache and whose expansions are
+        made anew on the way back: no array of expansions over all atoms.
+
+        Parameters
+        ----------
+        parameters : dict of arrays
+            From `prepared`.
+        graph : Graph
+            Of one structure.
+        n_threads : int
+
+        Returns
+        -------
+        energies : array, shape (atoms,)
+        charges : array, shape (atoms, fields)
+        scalars : array, shape (atoms, columns)
+            Density coefficients at l = 0.
+        gradient : array, shape (atoms, 3)
+        virial : array, shape (3, 3)
+        """
+        n, pairs, (one, two) = len(graph.species), graph.pairs, self.passes
+        outputs = np.empty((n, padded(self._energy + 1)))
+        scalars = np.empty((n, len(self.elements) * self.density.lanes))
+
+        def forward(a, b):
+            chunk, centres = self._chunk(graph, a, b)
+            own = self._own(chunk, graph.species)
+            outputs[a:b], scalars[a:b] = one.compute(parameters, centres, [own])[0], own[:, 0]
+
+        _in_chunks(forward, n, n_threads)
+        strengths = np.ascontiguousarray(outputs[:, :self.strengths])
+        charges = self._shifted(graph, outputs[:, self.strengths:self._energy])
+        far, fields = self._compute_fields(graph, charges, n_threads)
+        energies, d_far = np.empty(n), None if far is None else np.empty_like(far)
+        pair_gradient, pair_strengths = np.zeros((len(pairs.j), 3)), np.empty((len(pairs.j), self.strengths))
+
+        def there_and_back(a, b):
+            chunk, centres = self._chunk(graph, a, b)
+            sources = [self._own(chunk, graph.species), self._carried(chunk, strengths)]
+            sources += [] if far is None else [far[a:b]]
+            more, state = two.compute(parameters, centres, sources)
+            energies[a:b] = outputs[a:b, self._energy] + more[:, 0]
+            d_more = np.zeros_like(more)
+            d_more[:, 0] = 1.0
+            d_own, d_carried, *d_here = two.pull_back(parameters, centres, state, d_more)
+            self.density.pull_back(chunk, graph.species, d_own, pair_gradient, 1)
+            self.density.pull_back_carried(chunk, strengths, d_carried, pair_gradient, 1, pair_strengths)
+            for values in d_here:
+                d_far[a:b] = values
+
+        _in_chunks(there_and_back, n, n_threads)
+        gradient, virials = np.zeros((n, 3)), np.zeros((1, 3, 3))
+        d_charges = self._pull_fields(graph, fields, [] if far is None else [d_far], gradient, virials, n_threads)
+        d_outputs = self._d_outputs(graph, pairs.sum_neighbors(pair_strengths, n), d_charges, 1.0)
+
+        def back(a, b):
+            chunk, centres = self._chunk(graph, a, b)
+            _, state = one.compute(parameters, centres, [self._own(chunk, graph.species)])
+            d_own, = one.pull_back(parameters, centres, state, d_outputs[a:b])
+            self.density.pull_back(chunk, graph.species, d_own, pair_gradient, 1)
+
+        _in_chunks(back, n, n_threads)
+        self._collect(graph, pair_gradient, gradient, virials)
+        return energies, charges, scalars, gradient, virials[0]
+
+    def prepared(self, parameters):
+        """Parameters in the form that makes many evaluations fast."""
+        return self.passes[0].prepared(parameters) | self.passes[1].prepared(parameters)
+
+    def _chunk(self, graph, a, b):
+        """Pairs of the centres a to b, and their rows."""
+        return replace(graph.pairs, first=graph.pairs.first[a:b + 1]), Centres.of(graph.species[a:b], self._l_max)
+
+    def _own(self, pairs, species):
+        out = np.zeros((len(pairs.first) - 1, self._orders, len(self.elements) * self.density.lanes))
+        self.density.add(pairs, species, out, 1)
+        return out
+
+    def _d_outputs(self, graph, d_strengths, d_charges, d_energies):
+        """dE/d(outputs) of the first pass."""
+        result = np.zeros((len(graph.species), padded(self._energy + 1)))
+        result[:, :self.strengths] = d_strengths
+        result[:, self.strengths:self._energy] = self._pull_shift(graph, d_charges)
+        result[:, self._energy] = d_energies
+        return result
+
+    @staticmethod
+    def _collect(graph, pair_gradient, gradient, virials):
+        pairs = graph.pairs
         for part, virial in zip(graph.parts, virials):
             add_pair_gradient(part.pairs.start, part.pairs.stop, pairs.i, pairs.j, pairs.vectors, pair_gradient,
                               gradient, virial)
-        return gradient, virials
-
-    def _contract(self, rows, sources, n_threads):
-        """Channels x_k,lm = Σ_q W^l_qk c_q,lm, shape (atoms, lm, channels)."""
-        out = np.zeros((*sources[0][0].shape[:2], self.channels))
-        for values, weights in sources:
-            rows.multiply(_flat(values), weights, _flat(out), n_threads)
-        return out
-
-    def _pull_contract(self, rows, values, name, parameters, d_channels, d_parameters, n_threads, need=True):
-        if values is None:
-            return None
-        if d_parameters is not None:
-            rows.add_outer(_flat(values), _flat(d_channels), d_parameters[name])
-        if not need:
-            return None
-        d_values = np.zeros_like(values)
-        rows.multiply(_flat(d_channels), transposed(parameters[name]), _flat(d_values), n_threads)
-        return d_values
-
-    def _read(self, number, parameters, atoms, species, channels, n_threads):
-        """Outputs of a pass and the state of its perceptron."""
-        here = _part(parameters, number)
-        inputs = self._invariants.compute(channels, n_threads).reshape(len(species), -1)
-        inputs = (inputs - here["mean"][species]) * here["scale"][species]
-        return self._perceptrons[number].compute(here, atoms, species, inputs, n_threads)
-
-    def _pull_read(self, number, parameters, atoms, species, channels, read, d_out, d_parameters, n_threads):
-        here = _part(parameters, number)
-        d_here = None if d_parameters is None else _part(d_parameters, number)
-        d_inputs = self._perceptrons[number].pull_back(here, atoms, species, read[1], d_out, d_here, n_threads)
-        d_inputs *= here["scale"][species]
-        shape = (len(species), self._invariants.count, self.channels)
-        return self._invariants.pull_back(channels, d_inputs.reshape(shape), n_threads)
 
     def _shifted(self, graph, charges):
         """Strengths of the fields; those of 1/r shifted evenly to the total charge of their structure."""
@@ -315,8 +353,11 @@ class Network:
         return far, states
 
     def _pull_fields(self, graph, states, d_far, gradient, virials, n_threads):
+        """dE/d(charges), given dE/dV in a list that is empty without fields; adds to gradient and virials."""
         d_charges = np.zeros((len(graph.species), len(self.fields)))
-        states = iter(states or ())
+        if not self.fields:
+            return d_charges
+        d_far, states = d_far[0], iter(states)
         for part, virial in zip(graph.parts, virials):
             for number, field in enumerate(self.fields):
                 d_values = np.ascontiguousarray(d_far[part.atoms, :(field.config.max_angular + 1) ** 2, number])
@@ -336,7 +377,8 @@ class Network:
 
     def last_features(self, state, owner):
         """What the last layers weigh, summed over the atoms of each element, shape (passes, elements, hidden)."""
-        return np.array([_summed(read[1][-1][0], owner, len(self.elements)) for read in (state.first, state.second)])
+        return np.array([_summed(one.last(inner), owner, len(self.elements))
+                         for one, inner in zip(self.passes, (state.first, state.second))])
 
     def isolated_last_features(self, parameters):
         """The same for each element's atom alone in the world."""
@@ -349,6 +391,7 @@ class Network:
             for name in (f"{prefix}.weights{last}", f"{prefix}.direct"):
                 result[name] = parameters[name].copy()
                 result[name][:, :, column] = weights[number] if "weights" in name else 0.0
+                result.pop(TURNED + name, None)
         return result
 
     @property
@@ -370,12 +413,10 @@ def _summed(values, owner, count):
     return result
 
 
-def _flat(array):
-    """Rows (atoms x lm, channels) of an array (atoms, lm, channels)."""
-    return array.reshape(-1, array.shape[-1])
+def _in_chunks(work, n, n_threads):
+    """Call ``work(a, b)`` over ranges of at most CHUNK centres; results do not depend on the ranges."""
+    def chunks(start, stop):
+        for a in range(start, stop, CHUNK):
+            work(a, min(a + CHUNK, stop))
 
-
-def _part(parameters, number):
-    """The parameters of one pass under their short names."""
-    prefix = ("first.", "second.")[number]
-    return {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
+    run(chunks, n, n_threads)

@@ -5,28 +5,27 @@ from functools import cached_property
 
 import numpy as np
 
-from ase_lode.models.network import Network
+from ase_lode.models.network import CHUNK, Network
 
 
 @dataclass
 class _State:
     """What the way back needs; `scalars` are density coefficients at l = 0, shape (atoms, columns)."""
 
+    graph: object
     energies: np.ndarray
     charges: np.ndarray
-    inner: object
+    scalars: np.ndarray
+    inner: object = None
+    derivatives: tuple | None = None
 
     @property
     def pairs(self):
-        return self.inner.graph.pairs
+        return self.graph.pairs
 
     @property
     def species(self):
-        return self.inner.graph.species
-
-    @property
-    def scalars(self):
-        return self.inner.own[:, 0]
+        return self.graph.species
 
 
 class NetworkHead:
@@ -58,21 +57,32 @@ class NetworkHead:
 
     @cached_property
     def parameters(self):
-        """The potential's weights by name."""
-        return self.representation.unpack(self._potential.weights)
+        """The potential's weights by name, prepared for many evaluations."""
+        return self.representation.prepared(self.representation.unpack(self._potential.weights))
 
     @cached_property
     def _offsets(self):
         return self.representation.isolated(self.parameters)
 
-    def compute(self, system, neighbors, n_threads):
-        """Energies of the atoms without the baseline, and what `pull_back` and `deviations` need."""
-        graph = self.representation.graph(system, neighbors, n_threads)
-        energies, charges, state = self.representation.compute(self.parameters, graph, n_threads)
-        return _State(energies - self._offsets[graph.species], charges, state)
+    def compute(self, system, neighbors, n_threads, gradient):
+        """Energies of the atoms without the baseline, and what `pull_back` and `deviations` need.
+
+        Large systems are evaluated in chunks, with derivatives at once if they will be asked for.
+        """
+        network = self.representation
+        graph = network.graph(system, neighbors, n_threads)
+        if gradient and len(system) > CHUNK:
+            energies, charges, scalars, *derivatives = network.evaluate(self.parameters, graph, n_threads)
+            inner = None
+        else:
+            (energies, charges, inner), derivatives = network.compute(self.parameters, graph, n_threads), None
+            scalars = inner.own[:, 0]
+        return _State(graph, energies - self._offsets[graph.species], charges, scalars, inner, derivatives)
 
     def pull_back(self, state, n_threads):
         """dE/dr and dE/dε."""
+        if state.derivatives is not None:
+            return state.derivatives
         ones = np.ones(len(state.energies))
         gradient, virials = self.representation.pull_back(self.parameters, state.inner, ones, n_threads=n_threads)
         return gradient, virials[0]
@@ -80,12 +90,13 @@ class NetworkHead:
     def deviations(self, state, gradient, n_threads):
         """Energies, (samples,), and dE/dr, (samples, atoms, 3), of the posterior's draws less those of the weights."""
         network, samples = self.representation, self._potential.posterior
-        here = network.last_features(state.inner, state.species)
+        inner = state.inner or network.compute(self.parameters, state.graph, n_threads)[2]
+        here = network.last_features(inner, state.species)
         energies = np.einsum("kpsh,psh->k", samples, here - self._isolated_features(state.species))
         if not gradient:
             return energies, None
         ones = np.ones(len(state.energies))
-        gradients = [network.pull_back(network.with_last(self.parameters, sample), state.inner, ones,
+        gradients = [network.pull_back(network.with_last(self.parameters, sample), inner, ones,
                                        n_threads=n_threads)[0] for sample in samples]
         return energies, np.array(gradients)
 

@@ -185,7 +185,7 @@ class Evaluator:
         """
         head = self.head
         neighbors = neighbors or NeighborList(self.representation.cutoff)
-        state = head.compute(system, neighbors, n_threads)
+        state = head.compute(system, neighbors, n_threads, gradient)
         base, base_gradient, base_virial = self.potential.baseline.evaluate(system, state.pairs, n_threads)
         energies, slope, virial = state.energies + base, None, None
         if gradient:

@@ -59,7 +59,7 @@ class RidgeHead:
         """Energy of each element's isolated atom, which the model leaves to the baseline."""
         return (self.representation.isolated_features * self._potential.weights).sum(axis=1)
 
-    def compute(self, system, neighbors, n_threads):
+    def compute(self, system, neighbors, n_threads, gradient):
         """Energies of the atoms without the baseline, and what `pull_back` and `deviations` need."""
         environments = self.representation.compute(system, neighbors, n_threads)
         energies, d_coefficients = self.representation.energies(environments, self._forms, n_threads)

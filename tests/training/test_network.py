@@ -22,7 +22,7 @@ from ase_lode.training.progress import Progress
 from ase_lode.training.rows import Scales
 
 ELEMENTS = ("H", "O")
-HEAD = {"type": "network", "channels": 8, "strengths": 2, "hidden": [8], "steps": 24, "batch_atoms": 9,
+HEAD = {"type": "network", "channels": 16, "strengths": 2, "hidden": [8], "steps": 24, "batch_atoms": 9,
         "averaged_steps": 5}
 
 
