@@ -21,6 +21,7 @@ _HOMES = {
     "list_potentials": "ase_lode.models.library",
     "load_potential": "ase_lode.models.library",
     "relax": "ase_lode.dynamics",
+    "relax_many": "ase_lode.dynamics",
     "run_md": "ase_lode.dynamics",
     "train": "ase_lode.training",
 }

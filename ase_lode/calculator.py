@@ -1,10 +1,12 @@
 """The ASE calculator: Atoms in, results out; the one place of signs, Voigt orders and warnings."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
+from ase_lode.cluster import spread
 from ase_lode.errors import ConfigError, StructureError
 from ase_lode.features.representation import TOLERANCE
 from ase_lode.models.library import load_potential
@@ -20,6 +22,8 @@ COINCIDENT = 0.1
 #: Excess of a pinned mesh's spacing over the right one from which forces may miss the tolerance: its error grows with
 #: the tenth power or so, and the choice of a mesh leaves a factor of two.
 COARSE = 0.1
+#: Structures that travel to a worker together in `predict`.
+BATCH = 16
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
@@ -99,7 +103,7 @@ class LODECalculator(Calculator):
         if "stress" in (properties or ()) and "stress" not in self.results:
             raise PropertyNotImplementedError("Stress needs a periodic structure with a volume; set its cell and pbc.")
 
-    def predict(self, structures, properties=("energy", "forces")):
+    def predict(self, structures, properties=("energy", "forces"), workers=None):
         """Results of many structures.
 
         Parameters
@@ -108,6 +112,8 @@ class LODECalculator(Calculator):
             Not changed; their own calculators are left alone.
         properties : sequence of str
             From `implemented_properties`, and names of `extras`.
+        workers : int or str, optional
+            Number of processes to start, or the address of a Dask scheduler; see `ase_lode.cluster.spread`.
 
         Returns
         -------
@@ -124,11 +130,14 @@ class LODECalculator(Calculator):
         if unknown:
             raise ConfigError(f"Properties {', '.join(unknown)} are not given by this calculator; choose from "
                               f"{', '.join(known)}.")
-        predictions = []
-        for atoms in structures:
-            results, extras = self._evaluate(atoms, None)
-            predictions.append({name: value for name, value in {**results, **extras}.items() if name in properties})
-        return predictions
+        if workers is not None:
+            structures = [atoms.copy() for atoms in structures]  # without their calculators
+        return list(spread(partial(self._predict, properties), structures, workers, BATCH))
+
+    def _predict(self, properties, atoms, n_threads):
+        self._n_threads = n_threads or self._n_threads
+        results, extras = self._evaluate(atoms, None)
+        return {name: value for name, value in {**results, **extras}.items() if name in properties}
 
     def pin_mesh(self, atoms):
         """Keep the particle mesh that fits `atoms` for all later cells: energies stay smooth while a cell changes.
@@ -200,7 +209,7 @@ class LODECalculator(Calculator):
         known = {pattern.count("T") for pattern in self.potential.header.get("data", {}).get("periodicities", [])}
         # 1/r^p summed over p or more directions converges for strengths that sum to zero alone.
         divergent = {field.sources for field in self.potential.model.fields if field.exponent <= n_periodic}
-        if "charges" in divergent and system.charge != 0:
+        if divergent & {"charges", "learned"} and system.charge != 0:
             messages.append("A charged periodic system has no energy of its own: it depends on the cell, in bulk "
                             "through a neutralising background; compare energies in one cell only.")
         if "elements" in divergent and n_periodic not in known:

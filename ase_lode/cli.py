@@ -41,7 +41,7 @@ def _read_config(context: typer.Context, path: Path | None):
         raise typer.BadParameter(f"'{path}' is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(given, dict):
         raise typer.BadParameter(f"'{path}' must hold keys and values, one option per line.")
-    names = {}
+    names, many = {}, {parameter.name for parameter in context.command.params if parameter.nargs == -1}
     for parameter in context.command.params:
         for spelling in (parameter.name, *parameter.opts):
             names[spelling.lstrip("-").replace("-", "_")] = parameter.name
@@ -50,7 +50,10 @@ def _read_config(context: typer.Context, path: Path | None):
             from ase_lode.dynamics.settings import nearest
 
             raise typer.BadParameter(f"Unknown key '{key}' in '{path}'; {nearest(key, sorted(names))}")
-    context.default_map = {names[str(key).replace("-", "_")]: value for key, value in given.items()}
+    context.default_map = {}
+    for key, value in given.items():
+        name = names[str(key).replace("-", "_")]
+        context.default_map[name] = [value] if name in many and not isinstance(value, list) else value
     return path
 
 
@@ -62,6 +65,8 @@ PotentialOption = Annotated[str, typer.Option("-p", "--potential", help="Name or
 PotentialName = Annotated[str, typer.Argument(metavar="POTENTIAL", help="Name or file of the potential.")]
 Structure = Annotated[str, typer.Argument(metavar="STRUCTURE", help="File that ASE reads; 'file@3' is its frame 3.")]
 Trajectory = Annotated[Path, typer.Argument(metavar="TRAJECTORY", help="Frames of a run.")]
+Workers = Annotated[str | None, typer.Option(help="Number of processes, or address of a Dask scheduler "
+                                                  "(tcp://host:8786); one by one here by default.")]
 Interval = Annotated[float | None, typer.Option("--frame-fs", help="Time between frames in fs, if they lack it.")]
 
 
@@ -145,34 +150,37 @@ def singlepoint(
     structure: Structure,
     potential: PotentialOption,
     out: Annotated[Path | None, typer.Option("--out", help="Output file; STRUCTURE_singlepoint.extxyz.")] = None,
+    workers: Workers = None,
     quiet: Quiet = False,
 ):
     """Energy, forces and stress of every frame of a file."""
     import numpy as np
     from ase.io import read, write
 
-    from ase_lode.dynamics.observers import snapshot
+    from ase_lode.cluster import spread
+    from ase_lode.dynamics.many import evaluated
 
     summary = _Summary("singlepoint")
     out = out or _beside(structure, "_singlepoint.extxyz")
     calc = _calculator(potential)
     frames = []
     structures = read(structure, **({} if "@" in structure else {"index": ":"}))
-    for index, atoms in enumerate(structures if isinstance(structures, list) else [structures]):
-        atoms.calc = calc
-        frame = snapshot(atoms)
+    structures = structures if isinstance(structures, list) else [structures]
+    for index, frame in enumerate(spread(functools.partial(evaluated, calc), structures, workers, batch=16)):
         frames.append(frame)
         largest = np.linalg.norm(frame.get_forces(apply_constraint=False), axis=1).max()
         if not quiet:
-            typer.echo(f"{index}: {atoms.get_chemical_formula()}, energy {frame.get_potential_energy():.6f} eV, "
+            typer.echo(f"{index}: {frame.get_chemical_formula()}, energy {frame.get_potential_energy():.6f} eV, "
                        f"largest force {largest:.4f} eV/Å")
     write(out, frames)
-    summary.write(out, calc=calc, settings={"structure": structure}, results={"structures": len(frames)})
+    summary.write(out, calc=calc, settings={"structure": structure, "workers": workers},
+                  results={"structures": len(frames)})
 
 
 @command(app, "relax")
 def relax(
-    structure: Structure,
+    structure: Annotated[list[str], typer.Argument(metavar="STRUCTURE...", help="Files that ASE reads, or folders of "
+                                                   "them; 'file@3' is frame 3, 'file@:' all frames.")],
     potential: PotentialOption,
     fmax: Annotated[float, typer.Option(help="Largest force at convergence in eV/Å.")] = 0.02,
     optimizer: Annotated[str, typer.Option(help="ASE optimizer: lbfgs, bfgs, fire, ...")] = "lbfgs",
@@ -180,27 +188,39 @@ def relax(
     pressure: Annotated[float, typer.Option(help="External pressure in GPa.")] = 0.0,
     symmetry: Annotated[bool, typer.Option("--symmetry", help="Keep the space group.")] = False,
     steps: Annotated[int, typer.Option(help="Largest number of steps.")] = 500,
-    out: Annotated[Path | None, typer.Option("--out", help="Relaxed structure; STRUCTURE_relaxed.extxyz.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Relaxed structures; STRUCTURE_relaxed.extxyz.")] = None,
     trajectory: Annotated[Path | None, typer.Option(help="Every step (.traj, .extxyz).")] = None,
+    workers: Workers = None,
     quiet: Quiet = False,
 ):
-    """Relax a structure; status 1 if it did not converge."""
-    from ase.io import read, write
+    """Relax a structure, or many in files and folders; status 1 if one did not converge."""
+    from ase.io import write
 
     from ase_lode.dynamics import relax as run
     from ase_lode.dynamics.observers import snapshot
 
     summary = _Summary("relax")
-    out = out or _beside(structure, "_relaxed.extxyz")
-    atoms = read(structure)
-    atoms.calc = calc = _calculator(potential)
+    out = out or _beside(structure[0], "_relaxed.extxyz")
+    structures = _read_all(structure)
+    calc = _calculator(potential)
     settings = {"fmax": fmax, "optimizer": optimizer, "cell": cell, "pressure_GPa": pressure, "symmetry": symmetry,
                 "steps": steps}
+    if len(structures) > 1 or workers is not None:
+        results = _relax_many(structures, calc, settings, trajectory, out, workers, quiet)
+        summary.write(out, calc=calc, settings={"structure": structure, **settings, "workers": workers},
+                      results=results)
+        if results["converged"] < results["structures"]:
+            typer.echo(f"Error: {results['structures'] - results['converged']} of {results['structures']} structures "
+                       f"did not converge; see '{out.with_suffix('.csv')}'.", err=True)
+            raise typer.Exit(1)
+        return
+    atoms, = structures.values()
+    atoms.calc = calc
     result = run(atoms, **settings, trajectory=trajectory, log=out.with_suffix(".csv"), plot=out.with_suffix(".png"),
                  quiet=quiet)
     write(out, snapshot(atoms))
     energy = float(atoms.get_potential_energy())
-    summary.write(out, calc=calc, settings={"structure": structure, **settings},
+    summary.write(out, calc=calc, settings={"structure": structure[0], **settings},
                   results={"converged": result.converged, "steps": result.steps, "fmax": result.fmax, "energy": energy})
     outcome = "converged" if result.converged else "not converged"
     message = f"{outcome} after {result.steps} steps: energy {energy:.6f} eV, largest force {result.fmax:.4f} eV/Å"
@@ -209,6 +229,61 @@ def relax(
         raise typer.Exit(1)
     if not quiet:
         typer.echo(message)
+
+
+def _read_all(names):
+    """Structures of files and folders by their names; a file without '@' gives its last frame."""
+    from ase.io import read
+
+    from ase_lode.errors import ConfigError
+
+    paths = []
+    for name in names:
+        inside = sorted(str(path) for path in Path(name).iterdir() if path.is_file()) if Path(name).is_dir() else [name]
+        paths += [path for path in inside if not Path(path).name.startswith(".")]
+    structures = {}
+    for path in paths:
+        found = read(path)
+        for index, atoms in enumerate(found if isinstance(found, list) else [found]):
+            structures[f"{path}[{index}]" if isinstance(found, list) else path] = atoms
+    if not structures:
+        raise ConfigError(f"There are no structures in {', '.join(names)}; check the path.")
+    return structures
+
+
+def _relax_many(structures, calc, settings, trajectory, out, workers, quiet):
+    """Relax structures and write each, and its row of a table, as soon as it is done."""
+    import csv
+
+    from ase.io.extxyz import write_extxyz
+
+    from ase_lode.dynamics.many import relax_many
+    from ase_lode.errors import ConfigError
+
+    if trajectory is not None:
+        raise ConfigError("--trajectory is for one structure; leave it out or relax them one by one.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    converged = 0
+    with (open(out, "w", encoding="utf-8") as frames,
+          open(out.with_suffix(".csv"), "w", newline="", encoding="utf-8") as table):
+        rows = csv.writer(table)
+        rows.writerow(["structure", "formula", "converged", "steps", "energy_eV", "fmax_eV_A", "error"])
+        for name, result in zip(structures, relax_many(structures.values(), calc, workers, **settings)):
+            atoms, energy = result.atoms, None
+            if result.error is None:
+                energy = atoms.get_potential_energy()
+            atoms.info["structure"] = name
+            write_extxyz(frames, [atoms])
+            rows.writerow([name, atoms.get_chemical_formula(), result.converged, result.steps, energy, result.fmax,
+                           result.error])
+            frames.flush()
+            table.flush()
+            converged += result.converged
+            if not quiet:
+                outcome = result.error or (f"{'converged' if result.converged else 'not converged'} after "
+                                           f"{result.steps} steps, energy {energy:.6f} eV")
+                typer.echo(f"{name}: {outcome}")
+    return {"structures": len(structures), "converged": converged}
 
 
 @command(app, "md")
@@ -304,6 +379,7 @@ def evaluate(
     stress_key: Annotated[str | None, typer.Option(help="Key of the stress.")] = None,
     report: Annotated[Path | None, typer.Option(help="HTML page with parity plots.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    workers: Workers = None,
     quiet: Quiet = False,
 ):
     """Errors of a potential on labelled structures."""
@@ -316,8 +392,9 @@ def evaluate(
     loaded = load_potential(potential)
     keys = {name: None if key in (None, "none") else key for name, key in
             (("energy_key", energy_key), ("forces_key", forces_key), ("stress_key", stress_key))}
-    result = run(loaded, file, **keys, report=report, quiet=quiet or as_json)
-    summary.write(report or _beside(str(file), "_eval.html"), potential=loaded, settings={"file": str(file), **keys},
+    result = run(loaded, file, **keys, report=report, quiet=quiet or as_json, workers=workers)
+    summary.write(report or _beside(str(file), "_eval.html"), potential=loaded,
+                  settings={"file": str(file), **keys, "workers": workers},
                   results=result)
     typer.echo(json.dumps(_plain(result), indent=2) if as_json else _yaml(result))
 

@@ -23,3 +23,7 @@ class PotentialFileError(LODEError):
 
 class SimulationError(LODEError):
     """A relaxation or a molecular-dynamics run had to stop; the message says where the last good frame is."""
+
+
+class WorkerError(LODEError):
+    """Workers on other processes or machines cannot be reached, differ from this program, or died."""

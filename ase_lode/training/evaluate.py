@@ -13,7 +13,7 @@ from ase_lode.training.progress import Progress
 
 
 def evaluate(potential, file, energy_key="energy", forces_key="forces", stress_key=None, report=None, n_threads=None,
-             quiet=True):
+             quiet=True, workers=None):
     """Compare a potential with the labels of a file.
 
     Parameters
@@ -30,6 +30,8 @@ def evaluate(potential, file, energy_key="energy", forces_key="forces", stress_k
         All processors by default.
     quiet : bool
         No progress.
+    workers : int or str, optional
+        Number of processes to start, or the address of a Dask scheduler; see `ase_lode.cluster.spread`.
 
     Returns
     -------
@@ -48,7 +50,8 @@ def evaluate(potential, file, energy_key="energy", forces_key="forces", stress_k
     progress = Progress(quiet)
     source = FileConfig(file=str(file), energy=energy_key, forces=forces_key, stress=stress_key)
     structures, paths = read_structures(source, UnitsConfig(), progress=progress)
-    comparison = compare(potential, structures, n_threads or available_threads(), progress, "evaluating")
+    comparison = compare(potential, structures, n_threads or available_threads(), progress, "evaluating",
+                         workers=workers)
     result = {"name": potential.name, "sha256": potential.sha256, "file": sha256(paths), "structures": len(structures),
               "errors": comparison.summary(), "coverage": comparison.coverage()}
     if report is not None:

@@ -1,13 +1,17 @@
 """Errors of a potential against labels: root mean square and mean absolute, per label, element and class."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
+from ase_lode.cluster import spread
 from ase_lode.system import CHEMICAL_SYMBOLS
 
 #: Unit of each label's errors; energies are per atom.
 UNITS = {"energy": "eV/atom", "forces": "eV/Å", "stress": "eV/Å³"}
+#: Structures that travel to a worker together.
+BATCH = 16
 
 
 @dataclass
@@ -81,7 +85,7 @@ def _errors(errors):
     return {"rmse": float(np.sqrt(np.mean(errors**2))), "mae": float(np.mean(abs(errors))), "count": len(errors)}
 
 
-def compare(potential, structures, n_threads=1, progress=None, label="", uncertain=0):
+def compare(potential, structures, n_threads=1, progress=None, label="", uncertain=0, workers=None):
     """Evaluate a potential on labelled structures, exactly as a calculator would.
 
     Parameters
@@ -94,6 +98,8 @@ def compare(potential, structures, n_threads=1, progress=None, label="", uncerta
         Threads of each evaluation.
     uncertain : int
         Number of structures, evenly chosen, whose uncertainty is compared with their error.
+    workers : int or str, optional
+        Number of processes to start, or the address of a Dask scheduler; see `ase_lode.cluster.spread`.
 
     Returns
     -------
@@ -101,8 +107,10 @@ def compare(potential, structures, n_threads=1, progress=None, label="", uncerta
     """
     result = Comparison()
     stride = max(1, -(-len(structures) // uncertain)) if uncertain else len(structures) + 1
-    for index, structure in enumerate(progress.track(structures, label) if progress else structures, start=1):
-        out = potential.evaluate(structure.system, n_threads=n_threads, uncertainty=index % stride == 0)
+    items = ((structure.system, index % stride == 0) for index, structure in enumerate(structures, start=1))
+    outcomes = spread(partial(_evaluate, potential, n_threads), items, workers, BATCH)
+    outcomes = progress.track(outcomes, label, len(structures)) if progress else outcomes
+    for out, structure in zip(outcomes, structures):  # in this order, for track to see its end
         n = len(structure)
         if structure.energy is not None:
             sigma = None if out.energy_uncertainty is None else out.energy_uncertainty / n
@@ -112,6 +120,11 @@ def compare(potential, structures, n_threads=1, progress=None, label="", uncerta
         if structure.stress is not None:
             result.add(structure, "stress", structure.stress, voigt(out.virial) / structure.system.measure)
     return result
+
+
+def _evaluate(potential, n_threads, item, worker_threads):
+    system, uncertainty = item
+    return potential.evaluate(system, n_threads=worker_threads or n_threads, uncertainty=uncertainty)
 
 
 def voigt(tensor):

@@ -1,0 +1,71 @@
+"""Many structures, one independent of the other: their energies and forces, and `relax_many`."""
+
+from functools import partial
+from typing import NamedTuple
+
+from ase import Atoms
+
+from ase_lode.cluster import spread
+from ase_lode.dynamics.observers import snapshot
+from ase_lode.dynamics.relax import relax
+from ase_lode.errors import LODEError
+
+
+class Outcome(NamedTuple):
+    """A relaxed copy with its energy and forces, whether it converged, steps, largest force, and what stopped it."""
+
+    atoms: Atoms
+    converged: bool
+    steps: int
+    fmax: float
+    error: str | None
+
+
+def evaluated(calc, atoms, n_threads):
+    """A copy with energy, forces and, where it is defined, stress; for `spread`."""
+    return snapshot(_with(calc, atoms.copy(), n_threads))
+
+
+def relax_many(structures, calc, workers=None, **settings):
+    """Relax copies of many structures.
+
+    Parameters
+    ----------
+    structures : iterable of ase.Atoms
+        Not changed.
+    calc : ase.calculators.calculator.Calculator
+        For all of them; with workers, one that can be pickled.
+    workers : int or str, optional
+        Number of processes to start, or the address of a Dask scheduler; see `ase_lode.cluster.spread`.
+    **settings
+        Keywords of `relax` that name no file: fmax, optimizer, cell, pressure_GPa, symmetry, steps.
+
+    Yields
+    ------
+    Outcome
+        In the order of the structures, each as soon as it and all before it are done. A structure that cannot be
+        relaxed has its reason as `error`, no results, and stops none of the others.
+
+    Raises
+    ------
+    ConfigError, WorkerError
+        See `ase_lode.cluster.spread`.
+    """
+    copies = (atoms.copy() for atoms in structures)
+    return spread(partial(_relax, calc, settings), copies, workers)
+
+
+def _relax(calc, settings, atoms, n_threads):
+    _with(calc, atoms, n_threads)
+    try:
+        result = relax(atoms, **settings, quiet=True)
+        return Outcome(snapshot(atoms), result.converged, result.steps, result.fmax, None)
+    except LODEError as error:
+        return Outcome(atoms.copy(), False, 0, float("nan"), str(error))
+
+
+def _with(calc, atoms, n_threads):
+    if n_threads is not None:
+        calc._n_threads = n_threads
+    atoms.calc = calc
+    return atoms
