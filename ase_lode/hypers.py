@@ -104,8 +104,8 @@ class NetworkConfig(Strict):
     type: Literal["network"]
     #: Learned channels of each pass, a multiple of 16.
     channels: int = Field(48, ge=16, le=256, multiple_of=16)
-    #: Strengths of each atom that carry the second density.
-    strengths: int = Field(16, ge=1, le=64)
+    #: Strengths of each atom that carry the second density; none leaves that density out.
+    strengths: int = Field(16, ge=0, le=64)
     #: Largest l in the invariants of body order 4.
     cubic_angular: int = Field(4, ge=0, le=6)
     #: Sizes of the hidden layers, multiples of 8.

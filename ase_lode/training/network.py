@@ -280,6 +280,8 @@ def initial(network, samples, seed, size=40):
         (len(network.elements), network.strengths))
     for number, prefix in enumerate(("first", "second")):
         for name, values in network.sources(theta, graph)[number].items():
+            if not values.shape[2]:
+                continue
             sizes[name][:] = _channel_sizes(network, graph.species, values, radial=not name.endswith("fields"))
             theta[name][:] = rng.standard_normal(sizes[name].shape) * sizes[name]
         mean, scale = _moments(network, graph.species, network.inputs(theta, graph)[number])
