@@ -145,6 +145,27 @@ def verify(potential: PotentialName):
     typer.echo(f"{card.get('name', potential)}: whole and readable, SHA-256 {card['sha256']}")
 
 
+@command(app, "build")
+def build(
+    source: Annotated[str, typer.Argument(metavar="SMILES|FILE.PDB", help="A molecule, or a peptide.")],
+    ph: Annotated[float, typer.Option("--ph", help="Decides the hydrogens of a peptide.")] = 7.0,
+    seed: Annotated[int, typer.Option(help="Picks the conformer of a molecule.")] = 0,
+    out: Annotated[Path, typer.Option("--out", help="Structure.")] = Path("built.extxyz"),
+    quiet: Quiet = False,
+):
+    """A starting structure: a molecule from SMILES, or a peptide from a PDB file with its hydrogens, checked."""
+    from ase_lode.dynamics.molecules import from_pdb, from_smiles
+
+    summary = _Summary("build")
+    is_pdb = source.lower().endswith(".pdb")
+    atoms = from_pdb(source, ph, seed) if is_pdb else from_smiles(source, seed)
+    atoms.write(out, format="extxyz")
+    facts = {"formula": atoms.get_chemical_formula(), **atoms.info}
+    summary.write(out, settings={"source": source, "ph": ph, "seed": seed}, results=facts)
+    if not quiet:
+        typer.echo(f"{_inline(facts)}: '{out}'")
+
+
 @command(app, "singlepoint")
 def singlepoint(
     structure: Structure,

@@ -65,6 +65,15 @@ def test_singlepoint(run):
     assert set(found["versions"]) == {"ase_lode", "ase", "numpy", "python"} and found["timings"]["seconds"] > 0
 
 
+def test_build(run):
+    pytest.importorskip("rdkit", reason="needs RDKit")
+    result = run("build", "C[NH3+]", "--out", "m.extxyz")
+    assert result.exit_code == 0 and "charge 1" in result.stdout
+    assert read("m.extxyz").info["charge"] == 1 and len(read("m.extxyz")) == 8
+    result = run("build", "C(C")
+    assert result.exit_code == 1 and "not a valid SMILES" in result.stderr
+
+
 def test_relax(run):
     result = run("relax", "cu.extxyz", "-p", "emt", "--cell", "full", "--fmax", 0.01)
     assert result.exit_code == 0 and result.stdout.startswith("converged after")

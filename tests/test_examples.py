@@ -6,18 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from ase.build import molecule
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "md_examples"
-MD_FILES = ["md.csv", "md.png", "md.traj", "md.ckpt.npz"]
+MD_FILES = ["md.csv", "md.png", "md.html", "md.traj", "md.ckpt.npz"]
 #: Example, the potential it needs, and the files it promises.
 SIMULATIONS = [
-    ("peptide", "dipeptides", ["relax.traj", "relax.csv", "relax.png", "relaxed.xyz", "torsions.png", *MD_FILES]),
+    ("peptide", "dipeptides", ["relax.traj", "relax.csv", "relax.png", "relaxed.xyz", "torsions.png",
+                               "ramachandran.png", "shape.png", *MD_FILES]),
     ("water_nvt", "water", ["rdf.csv", "rdf.png", *MD_FILES]),
     ("water_npt", "water-npt", ["density.png", *MD_FILES]),
-    ("slab", "slab-xtb", ["adsorption.yaml", *MD_FILES]),
+    ("slab", "slab-xtb", ["adsorption.yaml", "profile.png", *MD_FILES]),
     ("train_your_own", None, ["ethanol.lode", "metrics.yaml", "report.html", "relax.traj", *MD_FILES]),
 ]
 STEPS = 20
@@ -85,6 +88,44 @@ def test_adsorption_energies(results):
     assert found.pop("relaxed")
     for energies in found.values():
         assert energies["adsorption_eV"] == pytest.approx(energies["reference_eV"], abs=0.05)
+
+
+def test_in_plane_pressure(results):
+    output, _ = results("slab", "slab-xtb")
+    pressure, tension = map(float, re.search(r"pressure (-?[\d.]+) GPa.* tension of (-?[\d.]+) N/m", output).groups())
+    assert tension == pytest.approx(-0.1 * 25.0 * pressure, abs=0.01) and abs(tension) < 3
+
+
+def test_peptide_from_a_pdb_file(results, tmp_path):
+    """The hydrogens come out as in the structure that the file was made from: the same torsions, the same minimum."""
+    pytest.importorskip("pdbfixer", reason="needs PDBFixer")
+    output = run("peptide", "--pdb", EXAMPLES / "peptide" / "peptide.pdb", "--steps", STEPS, "--out", tmp_path)
+    assert "ACE GLU LYS NME: 49 atoms, charge +0 e" in output and "relaxed: True" in output
+    both = output, results("peptide", "dipeptides")[0]
+    energies = [float(re.search(r"energy (-[\d.]+) eV", text)[1]) for text in both]
+    assert energies[0] == pytest.approx(energies[1], abs=0.1)
+
+
+def spectrum(output, folder):
+    """Harmonic modes, and the share of the density of states above 2,700 1/cm, where X-H bonds stretch."""
+    modes = [float(value) for value in re.search(r"harmonic modes \(1/cm\): (.*)", output)[1].split()]
+    wavenumber, total, *_ = np.loadtxt(folder / "spectrum.csv", delimiter=",", skiprows=1).T
+    return modes, total[wavenumber > 2700].sum() / total.sum()
+
+
+@pytest.mark.parametrize("start", ["file", "CCO"])
+def test_molecule_to_spectrum(results, tmp_path, start):
+    """21 modes, 6 of them stretches of X-H bonds, where GFN1-xTB has them."""
+    if start == "file":
+        start = tmp_path / "ethanol.xyz"
+        molecule("CH3CH2OH").write(start)
+    else:
+        pytest.importorskip("rdkit", reason="needs RDKit")
+    _, trained = results("train_your_own", None)
+    output = run("molecule", start, "-p", trained / "ethanol.lode", "--steps", 2000, "--out", tmp_path)
+    modes, share = spectrum(output, tmp_path)
+    assert len(modes) == 21 and sum(mode > 2700 for mode in modes) == 6 and min(modes) > 100 and max(modes) < 3900
+    assert share == pytest.approx(6 / 21, rel=0.6)
 
 
 def test_ethanol_is_learned(results):

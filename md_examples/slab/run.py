@@ -1,4 +1,4 @@
-"""Water on rock salt, NaCl(001): relaxed above a fixed lower layer, its adsorption energy, and 0.5 ps at 300 K."""
+"""Water on rock salt, NaCl(001), above a fixed layer: adsorption energies, 0.5 ps at 300 K, density profile."""
 
 import argparse
 from pathlib import Path
@@ -8,6 +8,8 @@ import yaml
 from ase.constraints import FixAtoms
 
 from ase_lode import LODECalculator, relax, run_md
+from ase_lode.dynamics.analysis import density_profile
+from ase_lode.dynamics.plots import plot_curves, read_log
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "slab_xtb.extxyz.gz"
 MINIMA = ("adsorbed-down", "adsorbed-flat", "adsorbed-chlorine")
@@ -44,5 +46,12 @@ for group in MINIMA:
 (out / "adsorption.yaml").write_text(yaml.safe_dump(results))
 
 run_md(first["adsorbed-down"], ensemble="nvt-bussi", temperature_K=TEMPERATURE, timestep_fs=TIMESTEP,
-       steps=options.steps, seed=1, trajectory=out / "md.traj", log=out / "md.csv", plot=out / "md.png",
-       checkpoint=out / "md.ckpt.npz")
+       steps=options.steps, seed=1, trajectory=out / "md.traj", trajectory_interval=10, log=out / "md.csv",
+       plot=out / "md.png", checkpoint=out / "md.ckpt.npz")
+
+height, density = density_profile(ase.io.read(out / "md.traj", ":"), "z", width=0.2)
+plot_curves(out / "profile.png", height, density, "z (Å)", "density (g/cm³)")
+pressure = read_log(out / "md.csv")["pressure_ab_GPa"].mean()
+tension = -0.1 * pressure * first["adsorbed-down"].cell[2, 2]  # GPa Å to N/m; does not depend on the vacuum
+print(f"in-plane pressure {pressure:.3f} GPa over the whole cell, a tension of {tension:.2f} N/m; see {out}/md.html "
+      "and profile.png")
