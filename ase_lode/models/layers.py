@@ -92,19 +92,18 @@ class Perceptron:
 
     def pull_back(self, parameters, centres, state, d_y, d_parameters, n_threads):
         """dE/dx given dE/dy; adds dE/d(parameters) unless that is None."""
-        rows, x = centres.atoms, state[0][0]
-        d_x = np.zeros_like(x)
+        rows = centres.atoms
+        d_x = np.zeros((len(d_y), self._direct[0]))
         rows.multiply(d_y, parameters.turned("direct"), d_x, n_threads)
         if d_parameters is not None:
-            rows.add_outer(x, d_y, d_parameters["direct"])
+            rows.add_outer(state[0][0], d_y, d_parameters["direct"])
         d_z = d_y
         for depth in reversed(range(self.depth)):
-            y = state[depth][0]
             if d_parameters is not None:
-                rows.add_outer(y, d_z, d_parameters[f"weights{depth}"])
+                rows.add_outer(state[depth][0], d_z, d_parameters[f"weights{depth}"])
                 for c in np.unique(centres.species):
                     d_parameters[f"bias{depth}"][c] += d_z[centres.species == c].sum(axis=0)
-            d_below = d_x if depth == 0 else np.zeros_like(y)
+            d_below = d_x if depth == 0 else np.zeros((len(d_z), self._pairs[depth][0]))
             rows.multiply(d_z, parameters.turned(f"weights{depth}"), d_below, n_threads)
             if depth:
                 _, z, switch = state[depth - 1]

@@ -229,8 +229,8 @@ class Network:
     def evaluate(self, parameters, graph, n_threads=1):
         """Energies of every atom, not yet less that of its element alone, charges, and derivatives of their sum.
 
-        The same as `compute` and `pull_back`, in chunks of centres that stay in the cache and whose expansions are
-        made anew on the way back: no array of expansions over all atoms.
+        The same as `compute` and `pull_back`, in chunks of centres that stay in the cache; of the expansions, only the
+        first pass's channels are kept for the way back.
 
         Parameters
         ----------
@@ -251,12 +251,13 @@ class Network:
         """
         n, pairs, (one, two) = len(graph.species), graph.pairs, self.passes
         outputs = np.empty((n, padded(self._energy + 1)))
-        scalars = np.empty((n, len(self.elements) * self.density.lanes))
+        scalars, states = np.empty((n, len(self.elements) * self.density.lanes)), {}
 
         def forward(a, b):
             chunk, centres = self._chunk(graph, a, b)
             own = self._own(chunk, graph.species)
-            outputs[a:b], scalars[a:b] = one.compute(parameters, centres, [own])[0], own[:, 0]
+            outputs[a:b], state = one.compute(parameters, centres, [own])
+            scalars[a:b], states[a] = own[:, 0], (chunk, centres, one.lean(state))
 
         _in_chunks(forward, n, n_threads)
         strengths = np.ascontiguousarray(outputs[:, :self.strengths])
@@ -266,7 +267,7 @@ class Network:
         pair_gradient, pair_strengths = np.zeros((len(pairs.j), 3)), np.empty((len(pairs.j), self.strengths))
 
         def there_and_back(a, b):
-            chunk, centres = self._chunk(graph, a, b)
+            chunk, centres, _ = states[a]
             sources = [self._own(chunk, graph.species), self._carried(chunk, strengths)]
             sources += [] if far is None else [far[a:b]]
             more, state = two.compute(parameters, centres, sources)
@@ -285,8 +286,7 @@ class Network:
         d_outputs = self._d_outputs(graph, pairs.sum_neighbors(pair_strengths, n), d_charges, 1.0)
 
         def back(a, b):
-            chunk, centres = self._chunk(graph, a, b)
-            _, state = one.compute(parameters, centres, [self._own(chunk, graph.species)])
+            chunk, centres, state = states.pop(a)
             d_own, = one.pull_back(parameters, centres, state, d_outputs[a:b])
             self.density.pull_back(chunk, graph.species, d_own, pair_gradient, 1)
 

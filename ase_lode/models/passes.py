@@ -96,11 +96,17 @@ class Pass:
                 centres.orders.add_outer(_flat(values), _flat(d_channels), d_parameters[f"{self.name}.{source}"])
             d_values = None
             if needed is None or needed[number]:
-                d_values = np.zeros_like(values)
                 weights = turned(parameters, f"{self.name}.{source}")
+                d_values = np.zeros((*channels.shape[:2], weights.shape[2]))
                 centres.orders.multiply(_flat(d_channels), weights, _flat(d_values), n_threads)
             results.append(d_values)
         return results
+
+    @staticmethod
+    def lean(state):
+        """The state without what only derivatives by parameters need."""
+        sources, channels, inner = state
+        return [None] * len(sources), channels, tuple((None, *layer[1:]) for layer in inner)
 
     def prepared(self, parameters):
         """Parameters for many evaluations: the standardisation inside the first layer, transposes beside the matrices.
