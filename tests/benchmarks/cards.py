@@ -41,9 +41,11 @@ def card(name):
     lines += ["", "| structures | energy meV/atom | forces meV/Å | stress GPa |", "|---|---|---|---|"]
     for part, values in header["errors"].items():
         lines.append(f"| {part} ({header['data'][part]}) | {' | '.join(errors(values))} |")
-    lines += ["", f"Root mean square errors. Trained on periodicities {', '.join(header['data']['periodicities'])}; "
-              f"regularisation {header['training']['regularisation']:g}, chosen on "
-              f"{header['training']['chosen_on']}. Rebuild: `ase-lode train train.yaml --data FOLDER`."]
+    training = header["training"]
+    how = (f"network, {training['steps']} steps, best on validation" if potential.model.head.type == "network"
+           else f"regularisation {training['regularisation']:g}, chosen on {training['chosen_on']}")
+    lines += ["", f"Root mean square errors. Trained on periodicities {', '.join(header['data']['periodicities'])}; {how}. "
+              "Rebuild: `ase-lode train train.yaml --data FOLDER`."]
     return "\n".join(lines) + "\n"
 
 
