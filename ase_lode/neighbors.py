@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ase_lode._loops.pairs import add_pair_gradient, count_pairs, fill_pairs, sum_neighbors
+from ase_lode.memory import empty
 from ase_lode.parallel import run
 
 
@@ -77,8 +78,7 @@ class NeighborList:
         run(count_pairs, n, n_threads, *geometry, counts)
         first = np.concatenate(([0], np.cumsum(counts)))
         total = int(first[-1])
-        out = PairList(first, np.empty(total, np.int64), np.empty(total, np.int64), np.empty((total, 3)),
-                       np.empty(total))
+        out = PairList(first, empty((total,), np.int64), empty((total,), np.int64), empty((total, 3)), empty((total,)))
         run(fill_pairs, n, n_threads, *geometry, first, out.i, out.j, out.vectors, out.distances)
         return out
 

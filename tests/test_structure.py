@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "ase_lode"
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 #: Rooms from the top floor down; a room imports from its own floor or a lower one.
 FLOORS = [{"cli", "__main__", "ase_plugin"}, {"training", "dynamics", "check"}, {"calculator"}, {"models"},
-          {"features"}, {"field", "radial", "neighbors", "hypers", "parallel", "cluster"},
+          {"features"}, {"field", "radial", "neighbors", "hypers", "memory", "parallel", "cluster"},
           {"system"}, {"errors"}, {"_loops"}]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 #: The rooms that know ASE.

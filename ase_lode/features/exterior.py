@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import gamma
 
+from ase_lode import memory
 from ase_lode.features.density import Y00
 from ase_lode.features.expansion import NeighborExpansion, pair_jacobian, pair_rows
 from ase_lode.features.sources import Sources
@@ -90,7 +91,7 @@ class ExteriorField:
         d_near = self._near_array(system)
         for l, block in self._orders:
             d_near[:, block, :, l] = d_values[:, block] @ sources.mix.T
-        pair_gradient = np.zeros((len(pairs.j), 3))
+        pair_gradient = memory.zeros((len(pairs.j), 3))
         self._remainder.pull_back(pairs, species, d_near.reshape(d_near.shape[:2] + (-1,)), pair_gradient, n_threads)
         pairs.add_gradient(pair_gradient, gradient, virial)
         mean = Y00 * self._background(system) * (d_values[:, 0].sum(axis=0) @ sources.total)
@@ -139,7 +140,7 @@ class ExteriorField:
     def _near_array(self, system):
         """Zeros for the remainder: (atoms, lm, elements, lanes); lane l holds the radial function of that l."""
         orders = (self.config.max_angular + 1) ** 2
-        return np.zeros((len(system), orders, len(self.elements), self._remainder.lanes))
+        return memory.zeros((len(system), orders, len(self.elements), self._remainder.lanes))
 
     def _background(self, system):
         """The mean that a fully periodic sum without k = 0 leaves out, per unit of strength, in Å^-p."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ase_lode import memory
 from ase_lode._loops.quadratic import product_rows, products, quadratic_form
 from ase_lode.errors import ConfigError, StructureError
 from ase_lode.features.density import DensityExpansion
@@ -122,7 +123,7 @@ class Representation:
         neighbors = neighbors or NeighborList(self.cutoff)
         species = self.species(system)
         layout = self.layout
-        coefficients = np.zeros((len(system), (layout.max_angular + 1) ** 2, layout.width))
+        coefficients = memory.zeros((len(system), (layout.max_angular + 1) ** 2, layout.width))
         pairs = neighbors.pairs(system, self.density.cutoff, n_threads)
         self.density.add(pairs, species, coefficients, n_threads)
         own = species[:, None] * self.density.lanes + np.arange(self.density.n_radial)
@@ -139,7 +140,7 @@ class Representation:
         """dE/dr, shape (atoms, 3), and dE/dε, shape (3, 3), given dE/d(coefficients)."""
         gradient, virial = np.zeros((len(environments.system), 3)), np.zeros((3, 3))
         pairs = environments.pairs
-        pair_gradient = np.zeros((len(pairs.j), 3))
+        pair_gradient = memory.zeros((len(pairs.j), 3))
         self.density.pull_back(pairs, environments.species, d_coefficients, pair_gradient, n_threads)
         pairs.add_gradient(pair_gradient, gradient, virial)
         for scale, expansion, state in zip(self.layout.scales[1:], self.fields, environments.fields):
@@ -151,7 +152,7 @@ class Representation:
     def energies(self, environments, forms, n_threads=1):
         """Energies x^T W x of every atom and their gradient by the coefficients, W from `Layout.quadratic`."""
         energies = np.empty(len(environments.system))
-        gradient = np.empty_like(environments.coefficients)
+        gradient = memory.empty(environments.coefficients.shape)
         run(quadratic_form, len(energies), n_threads, environments.coefficients, environments.species, forms,
             energies, gradient)
         return energies, gradient

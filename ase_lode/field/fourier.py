@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 
-from ase_lode import parallel
+from ase_lode import memory, parallel
 from ase_lode._loops import fourier as loops
 from ase_lode._loops.compile import LANES
 
@@ -60,7 +60,7 @@ class Convolution:
         layout = grids, n_y, row, spectra, groups, *x
         parallel.run(loops.to_planes, pairs, n_threads, *layout)
         compare = others is not None
-        kept = others if compare else np.empty((len(grids), *self._kernel.shape[:3], 2, LANES))
+        kept = others if compare else memory.empty((len(grids), *self._kernel.shape[:3], 2, LANES))
         sums = np.empty((half, blocks, 3, LANES))
         parallel.run(loops.convolve, half * n_y, n_threads, spectra, n_y, n_z, *y, *z, self._kernel, self._slope,
                      compare, kept, sums)

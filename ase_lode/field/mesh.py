@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ase_lode import parallel
+from ase_lode import memory, parallel
 from ase_lode._loops import mesh as loops
 from ase_lode._loops.compile import LANES
 from ase_lode.errors import ConfigError, StructureError
@@ -153,7 +153,7 @@ class ParticleMesh:
         spectra = operators.fourier.convolve(grids, n_threads)
         # One order more than the field needs, for the forces on the centres: cheaper than reading twice.
         derivatives = self._read(grid, firsts, weights, grids, self.max_angular + 1, n_threads)
-        phi = np.empty((len(order), strengths.shape[1], len(self._harmonics)))
+        phi = memory.empty((len(order), strengths.shape[1], len(self._harmonics)))
         phi[order] = _apply(operators.field, derivatives, n_threads)
         return phi, _State(grid, operators, system.positions, order, firsts, weights, strengths, spectra, derivatives)
 
@@ -235,8 +235,8 @@ class ParticleMesh:
         coordinates = (fractional - np.floor(fractional)) * shape
         blocks = coordinates.astype(np.int64) // BLOCK
         order = np.argsort((blocks[:, 0] * shape[1] + blocks[:, 1]) * shape[2] + blocks[:, 2], kind="stable")
-        firsts = np.empty((len(order), 3), dtype=np.int64)
-        weights = np.empty((len(order), 3, len(self._pieces), self._pieces.shape[2]))
+        firsts = memory.empty((len(order), 3), np.int64)
+        weights = memory.empty((len(order), 3, len(self._pieces), self._pieces.shape[2]))
         parallel.run(loops.splines, len(order), n_threads, coordinates[order], shape, self.order, self._pieces, firsts,
                      weights)
         return order, firsts, weights
@@ -252,7 +252,7 @@ class ParticleMesh:
     def _read(self, grid, firsts, weights, grids, degree, n_threads):
         """Derivatives of the grids along them up to a degree, shape (atoms, channels, monomials)."""
         powers, row = harmonics.monomials(degree), self._row(grid.shape[2])
-        out = np.empty((len(firsts), len(grids), len(powers)))
+        out = memory.empty((len(firsts), len(grids), len(powers)))
         parallel.run(loops.repeat_margin, grid.shape[0] * grid.shape[1], n_threads, grids, grid.shape, row)
         parallel.run(loops.read, len(firsts), n_threads, firsts, weights, self.order, grids, powers, grid.shape, row,
                      self._vectors, (0,) * (degree + 1), out)
@@ -301,7 +301,7 @@ def fft_size(n, step):
 
 def _apply(matrix, array, n_threads):
     """The matrix on the last axis of an array over atoms and channels."""
-    out = np.empty((*array.shape[:2], len(matrix)))
+    out = memory.empty((*array.shape[:2], len(matrix)))
     parallel.run(loops.transform, len(array), n_threads, array, np.ascontiguousarray(matrix), out)
     return out
 

@@ -1,0 +1,69 @@
+"""Large arrays in memory that is used again: fresh pages from the system cost more than many loops that fill them.
+
+A block is free as soon as nobody holds an array in it, which its reference count tells; nothing needs to be returned.
+"""
+
+import sys
+from math import prod
+from threading import Lock
+
+import numpy as np
+
+#: Arrays below this many bytes come from the allocator, which keeps them itself.
+SMALL = 2**16
+#: A block serves arrays down to this share of its size.
+FIT = 0.75
+#: Requests after which a block that nobody wanted is given back to the system: a few evaluations.
+PATIENCE = 200
+
+_blocks, _used = [], []  # blocks and the number of the request that each one served last
+_requests = 0
+_lock = Lock()
+
+
+def _references(k):
+    return sys.getrefcount(_blocks[k])
+
+
+def _alone():
+    """References to a block that nobody else holds."""
+    _blocks.append(np.empty(0, np.uint8))
+    count = _references(-1)
+    _blocks.pop()
+    return count
+
+
+_ALONE = _alone()
+
+
+def empty(shape, dtype=float):
+    """An array like NumPy's, of any content."""
+    global _requests
+    dtype = np.dtype(dtype)
+    size = dtype.itemsize * prod(shape)
+    if size < SMALL:
+        return np.empty(shape, dtype)
+    with _lock:
+        _requests += 1
+        found = None
+        for k in range(len(_blocks) - 1, -1, -1):
+            if _references(k) > _ALONE:
+                continue
+            if found is None and FIT * len(_blocks[k]) <= size <= len(_blocks[k]):
+                found = k
+            elif _requests - _used[k] > PATIENCE:
+                del _blocks[k], _used[k]
+                found = None if found is None else found - 1
+        if found is None:
+            found = len(_blocks)
+            _blocks.append(np.empty(size + size // 16, np.uint8))
+            _used.append(0)
+        _used[found] = _requests
+        return _blocks[found][:size].view(dtype).reshape(shape)
+
+
+def zeros(shape):
+    """An array of zeros like NumPy's."""
+    result = empty(shape)
+    result.fill(0.0)
+    return result

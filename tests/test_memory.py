@@ -1,0 +1,55 @@
+"""Arrays in used memory: nobody's numbers are overwritten, and a loop of equal steps needs no new memory."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from ase_lode import memory
+
+SHAPE = (100, 200)
+
+
+def address(array):
+    return array.ctypes.data
+
+
+@pytest.mark.parametrize("part", [lambda a: a, lambda a: a[3:5], lambda a: a.reshape(-1), lambda a: a.T[::2]],
+                         ids=["itself", "slice", "other shape", "strides"])
+def test_an_array_is_safe_while_any_view_of_it_is_held(part):
+    held = part(memory.zeros(SHAPE))
+    others = [memory.empty(SHAPE) for _ in range(20)]
+    for other in others:
+        other.fill(1.0)
+    assert not held.any()
+
+
+def test_what_nobody_holds_serves_again():
+    places = set()
+    for k in range(20):
+        one, other = memory.empty(SHAPE), memory.empty((SHAPE[0] * SHAPE[1] - k,), np.int64)
+        assert address(one) != address(other)
+        places |= {address(one), address(other)}
+        del one, other
+    assert len(places) == 2
+
+
+def test_what_nobody_wants_is_given_back():
+    for k in range(5):
+        memory.empty((10**6 * (k + 1),))
+    before = sum(len(block) for block in memory._blocks)
+    for _ in range(memory.PATIENCE + 2):
+        memory.empty(SHAPE)
+    assert sum(len(block) for block in memory._blocks) < before - 10**8
+
+
+def test_threads_do_not_share():
+    def work(number):
+        for _ in range(200):
+            array = memory.empty(SHAPE)
+            array.fill(number)
+            assert (array == number).all()
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(8)))
