@@ -1,5 +1,7 @@
 """The local density of every environment, expanded in radial functions and spherical harmonics."""
 
+from functools import lru_cache, partial
+
 import numpy as np
 
 from ase_lode.features.expansion import NeighborExpansion
@@ -38,25 +40,31 @@ class DensityExpansion(NeighborExpansion):
     def __init__(self, config):
         self.cutoff = config.cutoff
         self.n_radial = config.max_radial
-        self._config = config
-        self._basis = make_basis(config.basis, config.cutoff, config.max_radial)
-        kinks = [config.cutoff - (config.cutoff_width or 0.0)]
-        super().__init__(RadialTable(self._radial, config.cutoff, kinks), config.max_angular)
-        self.own = np.zeros(self.n_radial)
-        if config.basis == "gto":
-            values, _ = gaussian_density_integrals(self._basis, config.smearing, 0, [0.0])
-            self.own = values[0, 0] * Y00
+        table, own = _tabulated(config)
+        super().__init__(table, config.max_angular)
+        self.own = own * Y00
 
-    def _radial(self, r):
-        config = self._config
-        if config.basis == "gto":
-            radial = gaussian_density_integrals(self._basis, config.smearing, config.max_angular, r)
-        else:
-            radial = self._compact(r), slope(self._compact, r)
-        if config.cutoff_width is None:
-            return radial
-        switch = config.cutoff, config.cutoff_width
-        return product(*radial, shifted_cosine(r, *switch), shifted_cosine_slope(r, *switch))
 
-    def _compact(self, r):
-        return self._basis.functions(r).T[:, None, :]
+@lru_cache(maxsize=8)
+def _tabulated(config):
+    """The radial functions as a table and at the origin for l = 0: they take a second, and potentials share them."""
+    basis = make_basis(config.basis, config.cutoff, config.max_radial)
+    kinks = [config.cutoff - (config.cutoff_width or 0.0)]
+    table = RadialTable(partial(_radial, config, basis), config.cutoff, kinks)
+    if config.basis == "gto":
+        return table, gaussian_density_integrals(basis, config.smearing, 0, [0.0])[0][0, 0]
+    return table, np.zeros(config.max_radial)
+
+
+def _radial(config, basis, r):
+    def compact(r):
+        return basis.functions(r).T[:, None, :]
+
+    if config.basis == "gto":
+        radial = gaussian_density_integrals(basis, config.smearing, config.max_angular, r)
+    else:
+        radial = compact(r), slope(compact, r)
+    if config.cutoff_width is None:
+        return radial
+    switch = config.cutoff, config.cutoff_width
+    return product(*radial, shifted_cosine(r, *switch), shifted_cosine_slope(r, *switch))

@@ -18,7 +18,7 @@ from ase_lode.neighbors import NeighborList
 from ase_lode.radial import RadialTable
 
 #: Isolated systems up to this size are summed directly: exact, and faster than a mesh.
-DIRECT_BELOW = 1000
+DIRECT_BELOW = 2000
 #: Rows of training neglect this much, well below the mesh's default tolerance, at this width of the split in Å, where
 #: wave vectors and pairs of a hundred atoms cost about the same.
 ROWS_TOLERANCE = 1e-7

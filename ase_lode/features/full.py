@@ -33,6 +33,8 @@ from ase_lode.radial import (
 LARGEST_WAVE = 8.5
 #: Tables for all pairs of an isolated system end at a multiple of this length in Å, so that few are ever made.
 EXTENT_STEP = 10.0
+#: Largest extent in Å of an isolated system that is summed over its pairs: the time of a table grows with its square.
+LARGEST_EXTENT = 100.0
 
 
 class FullField:
@@ -93,14 +95,23 @@ class FullField:
         return results
 
     def _engine(self, system):
-        if not system.pbc.any() and (self._mesh is None or len(system) <= DIRECT_BELOW):
+        small = _extent(system) <= LARGEST_EXTENT
+        if not system.pbc.any() and small and (self._mesh is None or len(system) <= DIRECT_BELOW):
             return self._pairs
         if self._mesh is not None:
             return self._mesh
+        if not system.pbc.any():
+            raise StructureError(f"near_field: full with exponent {self.config.exponent} is for isolated systems up to "
+                                 f"{LARGEST_EXTENT:g} Å; use exponent 1 or near_field: exterior.")
         if system.pbc.all():
             return self._waves
         raise StructureError(f"near_field: full with exponent {self.config.exponent} needs a fully periodic or an "
                              "isolated system; use exponent 1 or near_field: exterior.")
+
+
+def _extent(system):
+    """An upper bound of the distances in an isolated system."""
+    return np.linalg.norm(np.ptp(system.positions, axis=0))
 
 
 class Projection:
@@ -168,8 +179,7 @@ class _PairSum:
         self._sums = {}
 
     def compute(self, system, species, sources, neighbors, n_threads):
-        extent = np.linalg.norm(np.ptp(system.positions, axis=0))
-        reach = EXTENT_STEP * (1 + extent // EXTENT_STEP)
+        reach = EXTENT_STEP * (1 + _extent(system) // EXTENT_STEP)
         if reach not in self._sums:
             config = self._projection.config
             table = RadialTable(self._projection.of_source, reach)

@@ -1,6 +1,7 @@
 """The particle mesh: the smooth field of any number of sources in any periodicity, and its adjoint."""
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -18,6 +19,9 @@ BLOCK = 8
 
 #: Grid points by which a box grows along a free direction, so that moving atoms seldom change it.
 FREE_STEP = 8
+
+#: Most grid points of a mesh: 8 GB for each of a few arrays.
+MOST_POINTS = 10**9
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ class ParticleMesh:
         Raises
         ------
         StructureError
-            A shape was given and the atoms have left its box along a free direction.
+            A shape was given and the atoms have left its box along a free direction, or the mesh would be too large.
         """
         periodic = tuple(bool(p) for p in system.pbc)
         cell = _frame(system.cell, periodic)
@@ -121,6 +125,9 @@ class ParticleMesh:
                                          "mesh shape or none.")
                 cell[c] *= n * self.spacing
             shape.append(n)
+        if prod(shape) > MOST_POINTS:
+            raise StructureError(f"The particle mesh would need {' x '.join(map(str, shape))} points; set atoms.pbc = "
+                                 "False along directions of vacuum, or choose a larger tolerance.")
         return Grid(cell, tuple(shape), periodic)
 
     def coarseness(self, system):

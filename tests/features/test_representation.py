@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
 from synthetic import CHARGES, ELEMENTS, FIELDS, bulk, molecule, slab
 
+from ase_lode.errors import StructureError
 from ase_lode.features import exterior, full
 from ase_lode.features.representation import Representation
 from ase_lode.hypers import ModelConfig
+from ase_lode.neighbors import NeighborList
 from ase_lode.system import System
 
 STRUCTURES = {"molecule": molecule, "bulk": bulk, "slab": slab}
@@ -179,3 +182,17 @@ def test_the_compact_density_leaves_the_centre_out_and_ends_at_the_cutoff():
     coefficients = model.compute(near).coefficients
     assert np.abs(coefficients[0, :, model.layout.scales[0].channels[4:]]).max() > 0.1
     assert not coefficients[0, :, model.layout.scales[0].channels[:4]].any()  # no other hydrogen
+
+
+def test_full_fields_of_long_molecules():
+    """A table of all distances would be huge: 1/r goes over the mesh, other exponents are refused."""
+    pair = System.from_atoms(Atoms("HO", positions=[[0, 0, 0], [101.0, 0.3, 0.2]]))
+    entry = {"max_angular": 1, "near_field": "full", "sources": "elements", "max_radial": 1}
+    field = representation([{"exponent": 1, **entry}]).fields[0]
+    values, _ = field.compute(pair, np.array([0, 2]), NeighborList(field.cutoff), 1)
+    # A source outside the sphere acts through 4π/(2l+1) M_nl Y_lm/r^(l+1).
+    far = values[0, :, 2]
+    direction = pair.positions[1] / np.linalg.norm(pair.positions[1])
+    np.testing.assert_allclose(far[[3, 1, 2]] / np.linalg.norm(far[1:]), direction, atol=1e-5)
+    with pytest.raises(StructureError, match="isolated systems up to 100 Å; use exponent 1 or near_field: exterior"):
+        representation([{"exponent": 4, **entry}]).compute(pair)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import reference
 
+from ase_lode.errors import StructureError
 from ase_lode.field import DirectExterior, DirectIsolated, EwaldSum, ParticleMesh, background, reach
 from ase_lode.field.accuracy import field_size, mesh_error
 from ase_lode.system import System, standard_cell
@@ -171,3 +172,9 @@ def test_grid_is_steady_under_small_moves():
     shapes = {field.grid(replace(system, positions=system.positions + generator.normal(scale=0.01, size=(40, 3)))).shape
               for _ in range(10)}
     assert len(shapes) == 1
+
+
+def test_a_mesh_of_mostly_vacuum_is_refused():
+    system = reference.structure(np.random.default_rng(8), 4, 1000 * np.eye(3), (True,) * 3, extent=0.01)
+    with pytest.raises(StructureError, match="would need .* points; set atoms.pbc = False"):
+        ParticleMesh(1, 2, 1.0).grid(system)

@@ -1,11 +1,22 @@
 """Where the particle mesh must not show: jumps where it changes with the cell, drift, forces that are no gradient."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from ase import units
 from ase.build import fcc100, molecule
+from ase.io import read
+from ase.md.verlet import VelocityVerlet
 from structures import water_box
+from synthetic import bulk, potential, slab
+from synthetic import molecule as seven_atoms
 
 from ase_lode import LODECalculator
+from ase_lode.dynamics.velocities import draw_velocities
+from ase_lode.features import exterior
+
+DATA = Path(__file__).parents[2] / "md_examples" / "data"
 
 
 def water():
@@ -46,3 +57,36 @@ def test_energy_does_not_jump_where_the_mesh_changes(structure):
             found += 1
         before = mesh
     assert found >= 2
+
+
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-5, 1e-8])
+@pytest.mark.parametrize("structure", ["bulk", "slab", "molecule"])
+def test_forces_are_the_gradient_at_every_tolerance(structure, tolerance, monkeypatch):
+    monkeypatch.setattr(exterior, "DIRECT_BELOW", 0)
+    atoms = {"bulk": bulk, "slab": slab, "molecule": seven_atoms}[structure]()
+    calc = LODECalculator(potential("two"), tolerance=tolerance, n_threads=1)
+    direction = np.random.default_rng(0).normal(size=(len(atoms), 3))
+
+    def energy(step):
+        moved = atoms.copy()
+        moved.positions += step * direction
+        return calc.get_potential_energy(moved)
+
+    differences = [(energy(step) - energy(-step)) / (2 * step) for step in (1e-3, 5e-4)]
+    expected = -(4 * differences[1] - differences[0]) / 3
+    assert np.sum(calc.get_forces(atoms) * direction) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+def test_energy_does_not_drift_with_the_mesh():
+    """A mesh a hundred times too coarse conserves energy as well as a fine one: what is left is the time step's."""
+    slopes = []
+    for tolerance in (1e-3, 1e-6):
+        atoms = read(DATA / "slab_xtb.extxyz.gz", index=0)
+        atoms.calc = LODECalculator("slab-xtb", tolerance=tolerance, on_extrapolation="ignore", n_threads=1)
+        draw_velocities(atoms, 200, np.random.default_rng(0), True)
+        dynamics, energies = VelocityVerlet(atoms, 0.5 * units.fs), []
+        dynamics.attach(lambda atoms=atoms, energies=energies: energies.append(atoms.get_total_energy() / len(atoms)))
+        dynamics.run(400)
+        slopes.append(np.polyfit(np.arange(len(energies)) * 0.5e-3, energies, 1)[0])
+    assert abs(slopes[0]) < 1e-5  # eV/atom/ps
+    assert slopes[0] == pytest.approx(slopes[1], abs=1e-8)
