@@ -86,7 +86,8 @@ def network(density, repulsion, seed, posterior):
     extra = {}
     if posterior:
         extra["posterior"] = 0.01 * rng.normal(size=(4, 2, len(ELEMENTS), 8))
-        scalars = head.own(head.graph(System.from_atoms(bulk()), NeighborList(head.cutoff)))[:, 0]
+        graph = head.graph(System.from_atoms(bulk()), NeighborList(head.cutoff))
+        scalars = head.own(graph.pairs, graph.species)[:, 0]
         width = np.ones((len(ELEMENTS), 1))
         extra["ranges"] = scalars.min(axis=0) * width, scalars.max(axis=0) * width
     return finished("network", model, weights, repulsion, **extra)

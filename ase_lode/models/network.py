@@ -157,7 +157,7 @@ class Network:
             The strengths that source the fields, after the shift.
         state
         """
-        centres, own = Centres.of(graph.species, self._l_max), self.own(graph, n_threads)
+        centres, own = Centres.of(graph.species, self._l_max), self.own(graph.pairs, graph.species, n_threads)
         outputs, first = self.passes[0].compute(parameters, centres, [own], n_threads)
         strengths = np.ascontiguousarray(outputs[:, :self.strengths])
         carried = self._carried(graph.pairs, strengths, n_threads)
@@ -168,10 +168,10 @@ class Network:
         return (outputs[:, self._energy] + more[:, 0], charges,
                 State(graph, centres, own, strengths, fields, first, second))
 
-    def own(self, graph, n_threads=1):
-        """Density coefficients c_an,lm, shape (atoms, lm, columns)."""
-        out = np.zeros((len(graph.species), self._orders, len(self.elements) * self.density.lanes))
-        self.density.add(graph.pairs, graph.species, out, n_threads)
+    def own(self, pairs, species, n_threads=1):
+        """Density coefficients c_an,lm of the centres of some pairs, shape (centres, lm, columns)."""
+        out = np.zeros((len(pairs.first) - 1, self._orders, len(self.elements) * self.density.lanes))
+        self.density.add(pairs, species, out, n_threads)
         return out
 
     def _carried(self, pairs, strengths, n_threads=1):
@@ -255,7 +255,7 @@ class Network:
 
         def forward(a, b):
             chunk, centres = self._chunk(graph, a, b)
-            own = self._own(chunk, graph.species)
+            own = self.own(chunk, graph.species)
             outputs[a:b], state = one.compute(parameters, centres, [own])
             scalars[a:b], states[a] = own[:, 0], (chunk, centres, one.lean(state))
 
@@ -268,7 +268,7 @@ class Network:
 
         def there_and_back(a, b):
             chunk, centres, _ = states[a]
-            sources = [self._own(chunk, graph.species), self._carried(chunk, strengths)]
+            sources = [self.own(chunk, graph.species), self._carried(chunk, strengths)]
             sources += [] if far is None else [far[a:b]]
             more, state = two.compute(parameters, centres, sources)
             energies[a:b] = outputs[a:b, self._energy] + more[:, 0]
@@ -301,11 +301,6 @@ class Network:
     def _chunk(self, graph, a, b):
         """Pairs of the centres a to b, and their rows."""
         return replace(graph.pairs, first=graph.pairs.first[a:b + 1]), Centres.of(graph.species[a:b], self._l_max)
-
-    def _own(self, pairs, species):
-        out = np.zeros((len(pairs.first) - 1, self._orders, len(self.elements) * self.density.lanes))
-        self.density.add(pairs, species, out, 1)
-        return out
 
     def _d_outputs(self, graph, d_strengths, d_charges, d_energies):
         """dE/d(outputs) of the first pass."""

@@ -88,8 +88,7 @@ class NetworkTraining:
         lower = np.full((n, n * self._network.density.lanes), np.inf)
         upper = -lower
         for sample in samples:
-            values = self._network.own(join([sample], [(None, None)], 0))
-            widen(lower, upper, sample.species, values[:, 0])
+            widen(lower, upper, sample.species, self._network.own(sample.pairs, sample.species)[:, 0])
         return finite(lower, upper)
 
     def _posterior(self, weights, samples):

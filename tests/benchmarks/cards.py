@@ -44,7 +44,8 @@ def card(name):
     training = header["training"]
     how = (f"network, {training['steps']} steps, best on validation" if potential.model.head.type == "network"
            else f"regularisation {training['regularisation']:g}, chosen on {training['chosen_on']}")
-    lines += ["", f"Root mean square errors. Trained on periodicities {', '.join(header['data']['periodicities'])}; {how}. "
+    seen = ", ".join(header["data"]["periodicities"])
+    lines += ["", f"Root mean square errors. Trained on periodicities {seen}; {how}. "
               "Rebuild: `ase-lode train train.yaml --data FOLDER`."]
     return "\n".join(lines) + "\n"
 

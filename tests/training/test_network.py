@@ -37,8 +37,9 @@ def labelled(rng, periodic):
     atoms = bulk("HO", "rocksalt", a=3.4) * (2, 1, 1) if periodic else molecule("H2O")
     atoms.positions += 0.1 * rng.normal(size=atoms.positions.shape)
     n = len(atoms)
-    extra = {"stress": 0.1 * rng.normal(size=6)} if periodic else {"dipole": rng.normal(size=3)}
-    return Structure(System.from_atoms(atoms), rng.normal(), rng.normal(size=(n, 3)), charges=rng.normal(size=n), **extra)
+    labels = {"energy": rng.normal(), "forces": rng.normal(size=(n, 3)), "charges": rng.normal(size=n)}
+    labels |= {"stress": 0.1 * rng.normal(size=6)} if periodic else {"dipole": rng.normal(size=3)}
+    return Structure(System.from_atoms(atoms), **labels)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def problem():
 
 
 def test_the_gradient_is_that_of_the_loss(problem):
-    """Over every parameter at once and each group alone; energies, forces, stresses, dipoles and charges in the loss."""
+    """By each group of parameters; energies, forces, stresses, dipoles and charges in the loss."""
     network, samples, weights, sizes = problem
     loss = Loss(network, Scales(0.7, 1.3, 0.2), dipole=0.8, charges=0.6)
     value, gradient = loss.gradient(weights, samples, 0.4)
@@ -70,7 +71,8 @@ def test_the_gradient_is_that_of_the_loss(problem):
 
 def test_threads_do_not_change_the_gradient(problem):
     network, samples, weights, _ = problem
-    one, two = (Loss(network, Scales(0.7, 1.3, 0.2), dipole=0.8, n_threads=n).gradient(weights, samples) for n in (1, 2))
+    losses = (Loss(network, Scales(0.7, 1.3, 0.2), dipole=0.8, n_threads=n) for n in (1, 2))
+    one, two = (loss.gradient(weights, samples) for loss in losses)
     assert one[0] == two[0] and (one[1] == two[1]).all()
 
 
