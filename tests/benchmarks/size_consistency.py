@@ -3,8 +3,8 @@
     python tests/benchmarks/size_consistency.py [--potential dipeptides] [--data FOLDER]
 
 Strengths that source 1/r are shifted evenly so that they add up to the total charge. The shift of a molecule is its
-charges' raw sum over its number of atoms; together, two molecules share one shift. The interaction of the labels' dipoles
-at the same distance is printed beside it: what should remain.
+charges' raw sum over its number of atoms; together, two molecules share one shift. The interaction of the labels'
+dipoles at the same distance is printed beside it: what should remain.
 """
 
 import argparse
