@@ -115,13 +115,13 @@ def rattled(count):
 def test_relaxations_are_those_of_the_plain_loop(scheduler):
     structures = rattled(4)
     before = [atoms.positions.copy() for atoms in structures]
-    structures[2].positions[0] = np.nan
+    structures[2].symbols[0] = "Fe"  # unknown to EMT
     serial, spreaded = (list(relax_many(structures, EMT(), workers, fmax=0.01))
                         for workers in (None, scheduler))
     assert [out.error is None for out in serial] == [True, True, False, True]
     for one, two in zip(serial, spreaded):
         assert (one.converged, one.steps, one.error) == (two.converged, two.steps, two.error)
-        assert np.array_equal(one.atoms.positions, two.atoms.positions, equal_nan=True)
+        assert np.array_equal(one.atoms.positions, two.atoms.positions)
         if one.error is None:
             assert one.converged and one.fmax == two.fmax
             assert one.atoms.get_potential_energy() == two.atoms.get_potential_energy()
