@@ -4,10 +4,10 @@ Rows of one class are taken in groups of 8, 4 at a time; a short group repeats i
 one is written twice with the same numbers; 4 rows that would only repeat are left out, or they would add twice.
 """
 
-from ase_lode._loops.compile import LANES, load, loop, splat, store
+from ase_lode._loops.compile import LANES, inlined, load, loop, splat, store
 
 
-@loop
+@inlined
 def _wide(r0, r1, r2, r3, c, k, x, weights, out):
     """16 columns of 4 rows: as many sums as hide the latency of the multiply-add, as few rows as keep their places."""
     a0, b0 = load(out, (r0, k)), load(out, (r0, k + LANES))
@@ -35,7 +35,7 @@ def _wide(r0, r1, r2, r3, c, k, x, weights, out):
     store(out, (r3, k + LANES), b3)
 
 
-@loop
+@inlined
 def _narrow(r0, r1, r2, r3, c, k, x, weights, out):
     """The last 8 columns of 4 rows."""
     a0, a1, a2, a3 = load(out, (r0, k)), load(out, (r1, k)), load(out, (r2, k)), load(out, (r3, k))
