@@ -1,0 +1,91 @@
+"""The distributions that NVT and NPT runs of the shipped water potential sample, judged by physical_validation.
+
+``python tests/benchmarks/ensembles.py [--ps 20] [--ensemble nvt-bussi ...]``: kinetic energies against the exact ones
+(mean and width, in standard errors), and pairs of runs, two temperatures for the energy's and two pressures for the
+volume's distribution, whose ratio must follow from the Boltzmann factor (slope, in standard errors). All within 3.
+"""
+
+import argparse
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import physical_validation as pv
+from ase import units
+
+from ase_lode import LODECalculator, relax, run_md
+from ase_lode.dynamics.settings import CONSTANT_PRESSURE
+
+WATER = Path(__file__).parents[2] / "md_examples" / "water_nvt" / "water64.xyz"
+#: Temperatures in K and pressures in GPa of a pair: apart by two standard deviations, where the ratio says most.
+TEMPERATURES, PRESSURES = (300.0, 325.0), (0.0, 0.1)
+LARGEST = 3.0
+UNITS = pv.data.UnitData(kb=units.kB, energy_str="eV", energy_conversion=96.485, length_str="Å", length_conversion=0.1,
+                         volume_str="Å^3", volume_conversion=1e-3, temperature_str="K", temperature_conversion=1,
+                         pressure_str="GPa", pressure_conversion=1e4, time_str="ps", time_conversion=1)
+
+
+def simulate(atoms, ensemble, temperature_K, pressure_GPa, ps, folder):
+    """One run as physical_validation wants it, its first fifth left out, one row every 20 fs."""
+    atoms = atoms.copy()
+    atoms.calc = LODECalculator("water-npt", on_extrapolation="ignore")
+    log = Path(folder) / f"{ensemble}_{temperature_K:g}_{pressure_GPa:g}.csv"
+    npt = {"pressure_GPa": pressure_GPa, "taup_fs": 500} if ensemble in CONSTANT_PRESSURE else {}
+    run_md(atoms, ensemble, temperature_K, 0.5, int(2000 * ps), seed=1, log=log, log_interval=40, **npt)
+    table = np.genfromtxt(log, delimiter=",", names=True)
+    table = table[len(table) // 5:]
+    langevin = ensemble == "nvt-langevin"
+    system = pv.data.SystemData(natoms=len(atoms), nconstraints=0, ndof_reduction_tra=0 if langevin else 3,
+                                ndof_reduction_rot=0, mass=atoms.get_masses())
+    volume = table["volume_A3"]
+    kind = pv.data.EnsembleData("NPT" if npt else "NVT", natoms=len(atoms), temperature=temperature_K,
+                                **({"pressure": pressure_GPa} if npt else {"volume": volume[0]}))
+    observed = pv.data.ObservableData(kinetic_energy=table["E_kin_eV"], potential_energy=table["E_pot_eV"],
+                                      total_energy=table["E_total_eV"], volume=volume)
+    return pv.data.SimulationData(units=UNITS, ensemble=kind, system=system, observables=observed)
+
+
+def kinetic(data):
+    """Deviations of mean and width of the kinetic energy, in standard errors."""
+    return pv.kinetic_energy.distribution(data, strict=False, verbosity=0, bootstrap_seed=1)
+
+
+def pairs(atoms, ensemble, ps, folder):
+    """Rows of (what, deviation in standard errors) of an ensemble."""
+    first = simulate(atoms, ensemble, TEMPERATURES[0], PRESSURES[0], ps, folder)
+    hot = simulate(atoms, ensemble, TEMPERATURES[1], PRESSURES[0], ps, folder)
+    mean, width = kinetic(first)
+    yield "kinetic energy, mean", mean
+    yield "kinetic energy, width", width
+    for value in pv.ensemble.check(first, hot, verbosity=0, bootstrap_seed=1):
+        yield "two temperatures", value
+    if ensemble in CONSTANT_PRESSURE:
+        dense = simulate(atoms, ensemble, TEMPERATURES[0], PRESSURES[1], ps, folder)
+        for value in pv.ensemble.check(first, dense, verbosity=0, bootstrap_seed=1):
+            yield "two pressures", value
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ps", type=float, default=20.0)
+    parser.add_argument("--ensemble", nargs="+", default=["nvt-bussi", "nvt-langevin", "nvt-nhc", "npt-mtk-iso"])
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    atoms = ase.io.read(WATER)
+    atoms.calc = LODECalculator("water-npt", on_extrapolation="ignore")
+    relax(atoms, fmax=0.3, steps=100, quiet=True)
+    run_md(atoms, "nvt-langevin", 300, 0.5, int(2000 * min(2.0, options.ps / 4)), quiet=True)
+    good = True
+    with tempfile.TemporaryDirectory() as folder:
+        for ensemble in options.ensemble:
+            for what, deviation in pairs(atoms, ensemble, options.ps, folder):
+                good &= abs(deviation) <= LARGEST
+                print(f"{ensemble:13s} {what:22s} {deviation:+6.2f} standard errors", flush=True)
+    sys.exit(not good)
+
+
+if __name__ == "__main__":
+    main()
