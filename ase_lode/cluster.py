@@ -94,7 +94,12 @@ def _gather(client, function, items, batch):
         futures = client.map(_compute, batches, packed=packed, version=__version__, pure=False)
     for index in range(len(futures)):
         try:
-            values, caught = futures[index].result()
+            try:
+                values, caught = futures[index].result()
+            except KilledWorker:
+                # Dask blames all that a dying worker had before it: what did not kill it succeeds on its own.
+                alone = client.submit(_compute, batches[index], packed=packed, version=__version__, pure=False)
+                values, caught = alone.result()
         except KilledWorker as error:
             first = index * batch
             raise WorkerError(f"Items {first} to {first + len(batches[index]) - 1} ended several workers one after the "

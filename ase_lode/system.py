@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from ase.data import chemical_symbols as CHEMICAL_SYMBOLS  # noqa: F401  index: atomic number
+from ase.data import chemical_symbols as CHEMICAL_SYMBOLS  # index: atomic number
 
 from ase_lode.errors import StructureError
 
@@ -43,6 +43,21 @@ class System:
     def measure(self):
         """Volume, area or length of the periodic cell in Å³, Å² or Å; 1 for an isolated system."""
         return abs(np.linalg.det(self.cell))
+
+    def species(self, elements):
+        """Index of each atom's element in a list of chemical symbols, shape (atoms,).
+
+        Raises
+        ------
+        StructureError
+            Elements that the list lacks.
+        """
+        known = {CHEMICAL_SYMBOLS.index(element): index for index, element in enumerate(elements)}
+        unknown = sorted({CHEMICAL_SYMBOLS[z] for z in self.numbers if z not in known})
+        if unknown:
+            raise StructureError(f"Elements {', '.join(unknown)} are not in the model, which knows "
+                                 f"{', '.join(elements)}; use a potential trained on them.")
+        return np.array([known[z] for z in self.numbers])
 
     @classmethod
     def from_atoms(cls, atoms, charge=None):

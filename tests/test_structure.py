@@ -15,7 +15,8 @@ FLOORS = [{"cli", "__main__", "ase_plugin"}, {"training", "dynamics", "check"}, 
           {"system"}, {"errors"}, {"_loops"}]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 #: The rooms that know ASE.
-DOORS = {"calculator.py", "system.py", "ase_plugin.py", "cli.py", "training/dataset.py"}
+DOORS = {"calculator.py", "system.py", "ase_plugin.py", "cli/__init__.py", "cli/analyze.py", "cli/command.py",
+         "training/dataset.py"}
 
 
 def name(path):

@@ -88,6 +88,48 @@ def _harmonic_gradients(l_max, norm, unit, legendre, cosines, gradients):
             store(gradients, (2, middle - m, 0), along * sine)
 
 
+@inlined
+def _radial(p, count, distances, table, step, rows):
+    """rows[0] the radial functions of a block, rows[1] their slopes, [l or 0, pair, n]; zero where no pair."""
+    for b in range(LANES):
+        x = distances[p + min(b, count - 1)] / step
+        node = min(int(x), table.shape[0] - 2)
+        t = x - node
+        u = 1.0 - t
+        v0, v1, s0, s1 = u * u * (1.0 + 2.0 * t), t * t * (3.0 - 2.0 * t), t * u * u, -t * t * u
+        dv, d0, d1 = 6.0 * t * u / step, u * (1.0 - 3.0 * t) / step, t * (3.0 * t - 2.0) / step
+        if b >= count:
+            v0, v1, s0, s1, dv, d0, d1 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for k in range(table.shape[2]):
+            for n in range(0, table.shape[3], LANES):
+                left, right = load(table, (node, 0, k, n)), load(table, (node + 1, 0, k, n))
+                left_slope, right_slope = load(table, (node, 1, k, n)), load(table, (node + 1, 1, k, n))
+                store(rows, (0, k, b, n), left * v0 + left_slope * s0 + right * v1 + right_slope * s1)
+                if rows.shape[0] > 1:
+                    store(rows, (1, k, b, n), (right - left) * dv + left_slope * d0 + right_slope * d1)
+
+
+@inlined
+def _turn(rows, radial):
+    """The same as vectors over the pairs, radial[value or slope, l or 0, n]."""
+    for v in range(radial.shape[0]):
+        for k in range(radial.shape[1]):
+            for n in range(radial.shape[2]):
+                store(radial, (v, k, n, 0), gather(rows[v, k], n))
+
+
+@inlined
+def _to_pairs(p, count, gx, gy, gz, along, inverse, unit, result, pair_gradient):
+    """Add to the pairs' gradients: gx, gy, gz from the solid harmonics, `along` from the distance."""
+    over = load(inverse, (0,))
+    store(result, (0, 0), gx * over + along * load(unit, (0, 0)))
+    store(result, (1, 0), gy * over + along * load(unit, (1, 0)))
+    store(result, (2, 0), gz * over + along * load(unit, (2, 0)))
+    for b in range(count):
+        for c in range(3):
+            pair_gradient[p + b, c] += result[c, b]
+
+
 @loop
 def expand(start, stop, first, j, vectors, distances, species, table, step, l_max, norm, out):
     """out[i, lm, (a, n)] += Σ_j R_nl(r_ij) Y_lm(r̂_ij) over the neighbours j of species a."""
@@ -96,45 +138,28 @@ def expand(start, stop, first, j, vectors, distances, species, table, step, l_ma
     legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
     cosines = np.empty((2 * l_max + 2, LANES))
     harmonics = np.empty(((l_max + 1) ** 2, LANES))
-    radial = np.zeros((orders, width // LANES, LANES, LANES))  # [l, block of n, pair, n]
+    rows = np.empty((1, orders, LANES, width))
     for i in range(start, stop):
         p = first[i]
         while p < first[i + 1]:
             count = _block(p, first[i + 1], j, vectors, distances, species, unit, inverse)
             _harmonics(l_max, norm, unit, legendre, cosines, harmonics)
-            for b in range(LANES):
-                if b >= count:
-                    for k in range(orders):
-                        for n in range(width // LANES):
-                            store(radial, (k, n, b, 0), splat(0.0))
-                    continue
-                x = distances[p + b] / step
-                node = min(int(x), table.shape[0] - 2)
-                t = x - node
-                u = 1.0 - t
-                v0, v1 = u * u * (1.0 + 2.0 * t), t * t * (3.0 - 2.0 * t)
-                s0, s1 = t * u * u, -t * t * u
-                for k in range(orders):
-                    for n in range(width // LANES):
-                        value = (load(table, (node, 0, k, n * LANES)) * v0 + load(table, (node, 1, k, n * LANES)) * s0
-                                 + load(table, (node + 1, 0, k, n * LANES)) * v1
-                                 + load(table, (node + 1, 1, k, n * LANES)) * s1)
-                        store(radial, (k, n, b, 0), value)
+            _radial(p, count, distances, table, step, rows)
             offset = species[j[p]] * width
             for l in range(l_max + 1):
                 k = min(l, orders - 1)
-                for n in range(width // LANES):
-                    r0, r1 = load(radial, (k, n, 0, 0)), load(radial, (k, n, 1, 0))
-                    r2, r3 = load(radial, (k, n, 2, 0)), load(radial, (k, n, 3, 0))
-                    r4, r5 = load(radial, (k, n, 4, 0)), load(radial, (k, n, 5, 0))
-                    r6, r7 = load(radial, (k, n, 6, 0)), load(radial, (k, n, 7, 0))
+                for n in range(0, width, LANES):
+                    r0, r1 = load(rows, (0, k, 0, n)), load(rows, (0, k, 1, n))
+                    r2, r3 = load(rows, (0, k, 2, n)), load(rows, (0, k, 3, n))
+                    r4, r5 = load(rows, (0, k, 4, n)), load(rows, (0, k, 5, n))
+                    r6, r7 = load(rows, (0, k, 6, n)), load(rows, (0, k, 7, n))
                     for lm in range(l * l, (l + 1) * (l + 1)):
                         left = (r0 * harmonics[lm, 0] + r1 * harmonics[lm, 1] + r2 * harmonics[lm, 2]
                                 + r3 * harmonics[lm, 3])
                         right = (r4 * harmonics[lm, 4] + r5 * harmonics[lm, 5] + r6 * harmonics[lm, 6]
                                  + r7 * harmonics[lm, 7])
-                        old = load(out, (i, lm, offset + n * LANES))
-                        store(out, (i, lm, offset + n * LANES), old + (left + right))
+                        old = load(out, (i, lm, offset + n))
+                        store(out, (i, lm, offset + n), old + (left + right))
             p += count
 
 
@@ -148,8 +173,7 @@ def pull_back(start, stop, first, j, vectors, distances, species, table, step, l
     cosines = np.empty((2 * l_max + 2, LANES))
     harmonics = np.empty(((l_max + 1) ** 2, LANES))
     gradients = np.empty((3, (l_max + 1) ** 2, LANES))
-    rows = np.empty((2, LANES, width))  # values and slopes [pair, n]
-    radial = np.empty((2, orders, n_radial, LANES))  # the same [l, n, pair]
+    rows, radial = np.empty((2, orders, LANES, width)), np.empty((2, orders, n_radial, LANES))
     result = np.empty((3, LANES))
     for i in range(start, stop):
         p = first[i]
@@ -157,23 +181,8 @@ def pull_back(start, stop, first, j, vectors, distances, species, table, step, l
             count = _block(p, first[i + 1], j, vectors, distances, species, unit, inverse)
             _harmonics(l_max, norm, unit, legendre, cosines, harmonics)
             _harmonic_gradients(l_max, norm, unit, legendre, cosines, gradients)
-            for k in range(orders):
-                for b in range(LANES):
-                    x = distances[p + min(b, count - 1)] / step
-                    node = min(int(x), table.shape[0] - 2)
-                    t = x - node
-                    u = 1.0 - t
-                    v0, v1 = u * u * (1.0 + 2.0 * t), t * t * (3.0 - 2.0 * t)
-                    s0, s1 = t * u * u, -t * t * u
-                    dv, d0, d1 = 6.0 * t * u / step, u * (1.0 - 3.0 * t) / step, t * (3.0 * t - 2.0) / step
-                    for n in range(0, width, LANES):
-                        left, right = load(table, (node, 0, k, n)), load(table, (node + 1, 0, k, n))
-                        left_slope, right_slope = load(table, (node, 1, k, n)), load(table, (node + 1, 1, k, n))
-                        store(rows, (0, b, n), left * v0 + left_slope * s0 + right * v1 + right_slope * s1)
-                        store(rows, (1, b, n), (right - left) * dv + left_slope * d0 + right_slope * d1)
-                for n in range(n_radial):
-                    store(radial, (0, k, n, 0), gather(rows[0], n))
-                    store(radial, (1, k, n, 0), gather(rows[1], n))
+            _radial(p, count, distances, table, step, rows)
+            _turn(rows, radial)
             offset = species[j[p]] * width
             gx, gy, gz, lost, along = splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0)
             for l in range(l_max + 1):
@@ -190,14 +199,8 @@ def pull_back(start, stop, first, j, vectors, distances, species, table, step, l
                     gz += value * load(gradients, (2, lm, 0))
                     lost += value * y * float(l)
                     along += slope * y
-            over = load(inverse, (0,))
-            along -= lost * over
-            store(result, (0, 0), gx * over + along * load(unit, (0, 0)))
-            store(result, (1, 0), gy * over + along * load(unit, (1, 0)))
-            store(result, (2, 0), gz * over + along * load(unit, (2, 0)))
-            for b in range(count):
-                for c in range(3):
-                    pair_gradient[p + b, c] += result[c, b]
+            along -= lost * load(inverse, (0,))
+            _to_pairs(p, count, gx, gy, gz, along, inverse, unit, result, pair_gradient)
             p += count
 
 
@@ -231,41 +234,6 @@ def jacobian(start, stop, vectors, distances, values, slopes, l_max, norm, deriv
                                                        + slope * unit[c, b] * harmonics[lm, b])
 
 
-@inlined
-def _radial_values(p, count, distances, table, step, radial):
-    """Radial functions of a block, radial[l or 0, pair, n], zero in the lanes without a pair."""
-    for b in range(LANES):
-        x = distances[p + min(b, count - 1)] / step
-        node = min(int(x), table.shape[0] - 2)
-        t = x - node
-        u = 1.0 - t
-        v0, v1 = u * u * (1.0 + 2.0 * t), t * t * (3.0 - 2.0 * t)
-        s0, s1 = t * u * u, -t * t * u
-        if b >= count:
-            v0, v1, s0, s1 = 0.0, 0.0, 0.0, 0.0
-        for k in range(table.shape[2]):
-            for n in range(0, table.shape[3], LANES):
-                store(radial, (k, b, n), load(table, (node, 0, k, n)) * v0 + load(table, (node, 1, k, n)) * s0
-                      + load(table, (node + 1, 0, k, n)) * v1 + load(table, (node + 1, 1, k, n)) * s1)
-
-
-@inlined
-def _radial_slopes(p, count, distances, table, step, radial):
-    """Their derivatives by the distance, in the same layout."""
-    for b in range(LANES):
-        x = distances[p + min(b, count - 1)] / step
-        node = min(int(x), table.shape[0] - 2)
-        t = x - node
-        u = 1.0 - t
-        dv, d0, d1 = 6.0 * t * u / step, u * (1.0 - 3.0 * t) / step, t * (3.0 * t - 2.0) / step
-        if b >= count:
-            dv, d0, d1 = 0.0, 0.0, 0.0
-        for k in range(table.shape[2]):
-            for n in range(0, table.shape[3], LANES):
-                store(radial, (k, b, n), (load(table, (node + 1, 0, k, n)) - load(table, (node, 0, k, n))) * dv
-                      + load(table, (node, 1, k, n)) * d0 + load(table, (node + 1, 1, k, n)) * d1)
-
-
 @loop
 def expand_carried(start, stop, first, j, vectors, distances, strengths, table, step, l_max, norm, out):
     """out[i, lm, (s, n)] += Σ_j q_js R_nl(r_ij) Y_lm(r̂_ij) over all neighbours j, with strengths[j, s] = q_js."""
@@ -275,13 +243,13 @@ def expand_carried(start, stop, first, j, vectors, distances, strengths, table, 
     legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
     cosines = np.empty((2 * l_max + 2, LANES))
     harmonics = np.empty(((l_max + 1) ** 2, LANES))
-    radial = np.empty((orders, LANES, width))
+    rows = np.empty((1, orders, LANES, width))
     for i in range(start, stop):
         p = first[i]
         while p < first[i + 1]:
             count = _block(p, first[i + 1], j, vectors, distances, alike, unit, inverse)
             _harmonics(l_max, norm, unit, legendre, cosines, harmonics)
-            _radial_values(p, count, distances, table, step, radial)
+            _radial(p, count, distances, table, step, rows)
             j0, j1, j2, j3 = j[p], j[p + min(1, count - 1)], j[p + min(2, count - 1)], j[p + min(3, count - 1)]
             j4, j5 = j[p + min(4, count - 1)], j[p + min(5, count - 1)]
             j6, j7 = j[p + min(6, count - 1)], j[p + min(7, count - 1)]
@@ -289,10 +257,14 @@ def expand_carried(start, stop, first, j, vectors, distances, strengths, table, 
                 k = min(l, orders - 1)
                 for s in range(carried):
                     for n in range(0, width, LANES):
-                        r0, r1 = load(radial, (k, 0, n)) * strengths[j0, s], load(radial, (k, 1, n)) * strengths[j1, s]
-                        r2, r3 = load(radial, (k, 2, n)) * strengths[j2, s], load(radial, (k, 3, n)) * strengths[j3, s]
-                        r4, r5 = load(radial, (k, 4, n)) * strengths[j4, s], load(radial, (k, 5, n)) * strengths[j5, s]
-                        r6, r7 = load(radial, (k, 6, n)) * strengths[j6, s], load(radial, (k, 7, n)) * strengths[j7, s]
+                        r0 = load(rows, (0, k, 0, n)) * strengths[j0, s]
+                        r1 = load(rows, (0, k, 1, n)) * strengths[j1, s]
+                        r2 = load(rows, (0, k, 2, n)) * strengths[j2, s]
+                        r3 = load(rows, (0, k, 3, n)) * strengths[j3, s]
+                        r4 = load(rows, (0, k, 4, n)) * strengths[j4, s]
+                        r5 = load(rows, (0, k, 5, n)) * strengths[j5, s]
+                        r6 = load(rows, (0, k, 6, n)) * strengths[j6, s]
+                        r7 = load(rows, (0, k, 7, n)) * strengths[j7, s]
                         for lm in range(l * l, (l + 1) * (l + 1)):
                             left = (r0 * harmonics[lm, 0] + r1 * harmonics[lm, 1] + r2 * harmonics[lm, 2]
                                     + r3 * harmonics[lm, 3])
@@ -309,71 +281,46 @@ def pull_back_carried(start, stop, first, j, vectors, distances, strengths, tabl
     """pair_gradient[p] += dE/d(r_j - r_i) if needed, pair_strengths[p, s] = dE/dq_js through the pair p."""
     width, orders, carried = table.shape[3], table.shape[2], strengths.shape[1]
     alike = np.zeros(len(strengths), np.int64)
-    unit, inverse = np.empty((3, LANES)), np.empty(LANES)
+    unit, inverse, charge = np.empty((3, LANES)), np.empty(LANES), np.empty(LANES)
     legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
     cosines = np.empty((2 * l_max + 2, LANES))
     harmonics, gradients = np.empty(((l_max + 1) ** 2, LANES)), np.empty((3, (l_max + 1) ** 2, LANES))
-    rows = np.empty((orders, LANES, width))
-    values, slopes = np.empty((orders, n_radial, LANES)), np.empty((orders, n_radial, LANES))  # [l, n, pair]
-    charge, result = np.empty((carried, LANES)), np.empty((3, LANES))
+    rows, radial = np.empty((2, orders, LANES, width)), np.empty((2, orders, n_radial, LANES))
+    result = np.empty((3, LANES))
     for i in range(start, stop):
         p = first[i]
         while p < first[i + 1]:
             count = _block(p, first[i + 1], j, vectors, distances, alike, unit, inverse)
             _harmonics(l_max, norm, unit, legendre, cosines, harmonics)
-            _radial_values(p, count, distances, table, step, rows)
-            for k in range(orders):
-                for n in range(n_radial):
-                    store(values, (k, n, 0), gather(rows[k], n))
-            for s in range(carried):
-                for b in range(LANES):
-                    charge[s, b] = strengths[j[p + min(b, count - 1)], s]
             if need_gradient:
                 _harmonic_gradients(l_max, norm, unit, legendre, cosines, gradients)
-                _radial_slopes(p, count, distances, table, step, rows)
-                for k in range(orders):
-                    for n in range(n_radial):
-                        store(slopes, (k, n, 0), gather(rows[k], n))
-                gx, gy, gz, lost, along = splat(0.0), splat(0.0), splat(0.0), splat(0.0), splat(0.0)
-                for s in range(carried):
-                    total, q = splat(0.0), load(charge, (s, 0))
-                    for l in range(l_max + 1):
-                        k = min(l, orders - 1)
-                        for lm in range(l * l, (l + 1) * (l + 1)):
-                            value, slope = splat(0.0), splat(0.0)
+            _radial(p, count, distances, table, step, rows)
+            _turn(rows, radial)
+            gx, gy, gz, along = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+            for s in range(carried):
+                for b in range(LANES):
+                    charge[b] = strengths[j[p + min(b, count - 1)], s]
+                total, q = splat(0.0), load(charge, (0,))
+                for l in range(l_max + 1):
+                    k, over = min(l, orders - 1), load(inverse, (0,)) * float(l)
+                    for lm in range(l * l, (l + 1) * (l + 1)):
+                        value, slope = splat(0.0), splat(0.0)
+                        if need_gradient:
                             for n in range(n_radial):
                                 d = d_out[i, lm, s * width + n]
-                                value += load(values, (k, n, 0)) * d
-                                slope += load(slopes, (k, n, 0)) * d
-                            y = load(harmonics, (lm, 0))
-                            total += value * y
-                            value = value * q
-                            gx += value * load(gradients, (0, lm, 0))
-                            gy += value * load(gradients, (1, lm, 0))
-                            gz += value * load(gradients, (2, lm, 0))
-                            lost += value * y * float(l)
-                            along += slope * q * y
-                    store(charge, (s, 0), total)
-                over = load(inverse, (0,))
-                along -= lost * over
-                store(result, (0, 0), gx * over + along * load(unit, (0, 0)))
-                store(result, (1, 0), gy * over + along * load(unit, (1, 0)))
-                store(result, (2, 0), gz * over + along * load(unit, (2, 0)))
-                for b in range(count):
-                    for c in range(3):
-                        pair_gradient[p + b, c] += result[c, b]
-            else:
-                for s in range(carried):
-                    total = splat(0.0)
-                    for l in range(l_max + 1):
-                        k = min(l, orders - 1)
-                        for lm in range(l * l, (l + 1) * (l + 1)):
-                            value = splat(0.0)
+                                value += load(radial, (0, k, n, 0)) * d
+                                slope += load(radial, (1, k, n, 0)) * d
+                            along += q * (slope - value * over) * load(harmonics, (lm, 0))
+                            gx += q * value * load(gradients, (0, lm, 0))
+                            gy += q * value * load(gradients, (1, lm, 0))
+                            gz += q * value * load(gradients, (2, lm, 0))
+                        else:
                             for n in range(n_radial):
-                                value += load(values, (k, n, 0)) * d_out[i, lm, s * width + n]
-                            total += value * load(harmonics, (lm, 0))
-                    store(charge, (s, 0), total)
-            for b in range(count):
-                for s in range(carried):
-                    pair_strengths[p + b, s] = charge[s, b]
+                                value += load(radial, (0, k, n, 0)) * d_out[i, lm, s * width + n]
+                        total += value * load(harmonics, (lm, 0))
+                store(charge, (0,), total)
+                for b in range(count):
+                    pair_strengths[p + b, s] = charge[b]
+            if need_gradient:
+                _to_pairs(p, count, gx, gy, gz, along, inverse, unit, result, pair_gradient)
             p += count

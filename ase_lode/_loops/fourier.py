@@ -153,6 +153,13 @@ def _transform(n, radices, twiddles, work, re):
     return src
 
 
+@inlined
+def _places(pair, groups, blocks):
+    """Line and first point of both groups of a pair; the last pair of an odd number holds one group twice."""
+    g, h = 2 * pair, min(2 * pair + 1, groups - 1)
+    return g // blocks, g % blocks * LANES, h // blocks, h % blocks * LANES
+
+
 @loop
 def to_planes(start, stop, grids, n_y, row, spectra, blocks, radices, twiddles):
     """Transform pairs of groups of 8 lines along x; the range counts pairs, `blocks` groups to a row."""
@@ -162,8 +169,7 @@ def to_planes(start, stop, grids, n_y, row, spectra, blocks, radices, twiddles):
     work = np.empty((2, 2, n_x, LANES))
     for a in range(len(grids)):
         for pair in range(start, stop):
-            g, h = 2 * pair, min(2 * pair + 1, groups - 1)
-            y, z, v, w = g // blocks, g % blocks * LANES, h // blocks, h % blocks * LANES
+            y, z, v, w = _places(pair, groups, blocks)
             for x in range(n_x):
                 store(work, (0, 0, x, 0), load(grids, (a, x, y * row + z)))
                 store(work, (0, 1, x, 0), load(grids, (a, x, v * row + w)))
@@ -187,8 +193,7 @@ def from_planes(start, stop, grids, n_y, row, spectra, blocks, radices, twiddles
     work = np.empty((2, 2, n_x, LANES))
     for a in range(len(grids)):
         for pair in range(start, stop):
-            g, h = 2 * pair, min(2 * pair + 1, groups - 1)
-            y, z, v, w = g // blocks, g % blocks * LANES, h // blocks, h % blocks * LANES
+            y, z, v, w = _places(pair, groups, blocks)
             for x in range(spectra.shape[1]):
                 m = n_x - x if x else 0
                 ar, ai = load(spectra, (a, x, y * width + z)), load(spectra, (a, x, imaginary + y * width + z))

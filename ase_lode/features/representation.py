@@ -6,7 +6,7 @@ import numpy as np
 
 from ase_lode import memory
 from ase_lode._loops.quadratic import product_rows, products, quadratic_form
-from ase_lode.errors import ConfigError, StructureError
+from ase_lode.errors import ConfigError
 from ase_lode.features.density import DensityExpansion
 from ase_lode.features.expansion import Form
 from ase_lode.features.exterior import ExteriorField
@@ -14,7 +14,6 @@ from ase_lode.features.full import FullField
 from ase_lode.features.layout import Layout
 from ase_lode.neighbors import NeighborList
 from ase_lode.parallel import run
-from ase_lode.system import CHEMICAL_SYMBOLS
 
 #: Relative RMS error of the fields and their first derivatives; the error of forces is about the same.
 TOLERANCE = 1e-5
@@ -91,21 +90,6 @@ class Representation:
     def _source_names(self, config):
         return self.elements if config.sources == "elements" else ["charge"]
 
-    def species(self, system):
-        """Index of each atom's element.
-
-        Raises
-        ------
-        StructureError
-            Elements that the model does not know.
-        """
-        known = {CHEMICAL_SYMBOLS.index(element): index for index, element in enumerate(self.elements)}
-        unknown = sorted({CHEMICAL_SYMBOLS[z] for z in system.numbers if z not in known})
-        if unknown:
-            raise StructureError(f"Elements {', '.join(unknown)} are not in the model, which knows "
-                                 f"{', '.join(self.elements)}; use a potential trained on them.")
-        return np.array([known[z] for z in system.numbers])
-
     def compute(self, system, neighbors=None, n_threads=1):
         """Expansion coefficients of every atom.
 
@@ -121,7 +105,7 @@ class Representation:
         Environments
         """
         neighbors = neighbors or NeighborList(self.cutoff)
-        species = self.species(system)
+        species = system.species(self.elements)
         layout = self.layout
         coefficients = memory.zeros((len(system), (layout.max_angular + 1) ** 2, layout.width))
         pairs = neighbors.pairs(system, self.density.cutoff, n_threads)

@@ -56,17 +56,11 @@ class Baseline:
         virial : array, shape (3, 3)
             dE/dε in eV.
         """
-        species = self.species(system)
+        species = system.species(self.elements)
         if self.contact is None or pairs is None:
             return self.energies[species], np.zeros((len(species), 3)), np.zeros((3, 3))
         energies, gradient, virial = self.repulsion.evaluate(species, pairs, n_threads)
         return self.energies[species] + energies, gradient, virial
-
-    def species(self, system):
-        """Index of each atom's element."""
-        lookup = np.full(len(CHEMICAL_SYMBOLS), -1)
-        lookup[self.numbers] = np.arange(len(self.elements))
-        return lookup[system.numbers]
 
     def check(self, elements):
         """Raise ValueError unless the baseline is complete, finite and of these elements."""

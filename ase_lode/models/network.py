@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ase_lode._loops.pairs import add_pair_gradient
-from ase_lode.errors import StructureError
 from ase_lode.features.density import DensityExpansion
 from ase_lode.features.learned import LearnedField
 from ase_lode.models.layers import Invariants, Perceptron
@@ -13,7 +12,6 @@ from ase_lode.models.passes import TURNED, Centres, Pass
 from ase_lode.neighbors import PairList
 from ase_lode.parallel import run
 from ase_lode.radial import LANES
-from ase_lode.system import CHEMICAL_SYMBOLS
 
 #: Centres evaluated together: their expansions fit into the cache of a core.
 CHUNK = 64
@@ -119,26 +117,11 @@ class Network:
                                                       ("second", second, LANES))]
         self.shapes = self.passes[0].shapes | self.passes[1].shapes
 
-    def species(self, system):
-        """Index of each atom's element.
-
-        Raises
-        ------
-        StructureError
-            Elements that the model does not know.
-        """
-        known = {CHEMICAL_SYMBOLS.index(element): index for index, element in enumerate(self.elements)}
-        unknown = sorted({CHEMICAL_SYMBOLS[z] for z in system.numbers if z not in known})
-        if unknown:
-            raise StructureError(f"Elements {', '.join(unknown)} are not in the model, which knows "
-                                 f"{', '.join(self.elements)}; use a potential trained on them.")
-        return np.array([known[z] for z in system.numbers])
-
     def graph(self, system, neighbors, n_threads=1):
         """The graph of one structure."""
         pairs = neighbors.pairs(system, self.density.cutoff, n_threads)
         part = Part(system, slice(0, len(system)), slice(0, len(pairs.j)), neighbors)
-        return Graph(self.species(system), pairs, [part])
+        return Graph(system.species(self.elements), pairs, [part])
 
     def compute(self, parameters, graph, n_threads=1):
         """Energies of every atom, not yet less that of its element alone, and what `pull_back` needs.

@@ -37,7 +37,7 @@ class Sample:
         self.forces = structure.forces
         self.dipole = None if self.system.pbc.any() else structure.dipole  # that of a periodic cell is multivalued
         self.stress, self.charges = structure.stress, structure.charges
-        self.species = network.species(self.system)
+        self.species = self.system.species(network.elements)
         self.pairs = NeighborList(network.cutoff).pairs(self.system, network.density.cutoff)
         self._cutoff = network.density.cutoff
 

@@ -11,7 +11,8 @@ from ase_lode.training.dataset import sha256
 from ase_lode.training.metrics import compare
 from ase_lode.training.network import Loss, initial, join, make_samples
 from ase_lode.training.optimise import Optimiser
-from ase_lode.training.ridge_training import Trained, finite, widen
+from ase_lode.training.problem import Trained
+from ase_lode.training.ridge_training import finite, widen
 
 #: Tolerance of the fields on the particle mesh.
 TOLERANCE = 1e-5
@@ -28,23 +29,13 @@ class NetworkTraining:
 
     Parameters
     ----------
-    config : TrainConfig
-    model : ModelConfig
-        Complete and resolved.
-    data : Data
-    baseline : Baseline
-    scales : Scales
-        Divisors of the residuals.
-    directory : Path
-        Where the checkpoint goes.
-    n_threads : int
+    problem : Problem
     """
 
-    def __init__(self, config, model, data, baseline, scales, directory, n_threads):
-        self._config, self._model, self._data, self._baseline = config, model, data, baseline
-        self._scales, self._n_threads = scales, n_threads
-        self._network = Network(model, TOLERANCE)
-        self._checkpoint = directory / f"{config.output.name}.training.npz"
+    def __init__(self, problem):
+        self._problem = problem
+        self._network = Network(problem.model, TOLERANCE)
+        self._checkpoint = problem.directory / f"{problem.config.output.name}.training.npz"
 
     def plan(self):
         """Size of the problem."""
@@ -57,19 +48,18 @@ class NetworkTraining:
         -------
         Trained
         """
-        config, network = self._config, self._network
-        train, held = (make_samples(part, network, self._baseline) for part in (self._data.train, self._data.held))
-        weights, sizes = initial(network, train, config.seed)
-        loss = Loss(network, self._scales, *charge_scales(train, config.weights), self._n_threads)
-        optimiser = Optimiser(network, self._model.head, loss, train, held, sizes, config.seed, progress,
-                              self._n_threads)
+        problem, network = self._problem, self._network
+        seed, head, data = problem.config.seed, problem.model.head, problem.data
+        train, held = (make_samples(part, network, problem.baseline) for part in (data.train, data.held))
+        weights, sizes = initial(network, train, seed)
+        loss = Loss(network, problem.scales, *charge_scales(train, problem.config.weights), problem.n_threads)
+        optimiser = Optimiser(network, head, loss, train, held, sizes, seed, progress, problem.n_threads)
         self._checkpoint.parent.mkdir(parents=True, exist_ok=True)
         weights, history = optimiser.run(weights, self._checkpoint, self._key())
-        ranges = self._ranges(train)
         draws = self._posterior(weights, train)
-        posterior, factor = self._calibrated(weights, draws, held and self._data.held or self._data.train)
-        header = {"training": {"steps": self._model.head.steps}, "uncertainty": {"energy_factor": factor}}
-        return Trained(weights, self._baseline, posterior, ranges, header, {"history": history})
+        posterior, factor = self._calibrated(weights, draws, data.held or data.train)
+        header = {"training": {"steps": head.steps}, "uncertainty": {"energy_factor": factor}}
+        return Trained(weights, problem.baseline, posterior, self._ranges(train), header, {"history": history})
 
     def clean(self):
         """Remove the checkpoint of the finished run."""
@@ -77,9 +67,10 @@ class NetworkTraining:
 
     def _key(self):
         """What a checkpoint must agree in: everything that decides the run."""
-        settings = {"model": self._model.model_dump(mode="json"), "seed": self._config.seed,
-                    "weights": self._config.weights.model_dump(), "files": sha256(self._data.paths),
-                    "train": len(self._data.train), "held": len(self._data.held)}
+        config, data = self._problem.config, self._problem.data
+        settings = {"model": self._problem.model.model_dump(mode="json"), "seed": config.seed,
+                    "weights": config.weights.model_dump(), "files": sha256(data.paths),
+                    "train": len(data.train), "held": len(data.held)}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def _ranges(self, samples):
@@ -97,7 +88,8 @@ class NetworkTraining:
         The energy is linear in these weights, so their posterior is that of a linear model. The Gram matrix of the
         forces' rows is estimated by derivatives of the features along random displacements, whose mean it is.
         """
-        network, rng = self._network, np.random.default_rng([self._config.seed, 2])
+        network, scales = self._network, self._problem.scales
+        rng = np.random.default_rng([self._problem.config.seed, 2])
         parameters = network.unpack(weights)
         alone = network.isolated_last_features(parameters)
 
@@ -109,14 +101,14 @@ class NetworkTraining:
 
         precision = 0.0
         for sample in samples:
-            if sample.energy is not None and self._scales.energy > 0:
-                row = features(sample, np.zeros((len(sample), 3))) / (self._scales.energy * np.sqrt(len(sample)))
+            if sample.energy is not None and scales.energy > 0:
+                row = features(sample, np.zeros((len(sample), 3))) / (scales.energy * np.sqrt(len(sample)))
                 precision = precision + np.outer(row, row)
-            if sample.forces is None or not self._scales.forces > 0:
+            if sample.forces is None or not scales.forces > 0:
                 continue
             for _ in range(DIRECTIONS):
                 u = rng.standard_normal((len(sample), 3)) * STEP
-                row = (features(sample, u) - features(sample, -u)) / (2 * STEP * self._scales.forces)
+                row = (features(sample, u) - features(sample, -u)) / (2 * STEP * scales.forces)
                 precision = precision + np.outer(row, row) / DIRECTIONS
         values, vectors = np.linalg.eigh(precision)
         spread = 1.0 / np.sqrt(np.maximum(values, 0.0) + PRIOR * values.mean())
@@ -125,9 +117,9 @@ class NetworkTraining:
 
     def _calibrated(self, weights, draws, structures):
         """Draws scaled so that one standard deviation holds its share of the forces' errors; the energies' factor."""
-        chosen = structures[:: max(1, len(structures) // CALIBRATED)]
-        potential = Potential(self._model, weights, self._baseline, {}, draws)
-        judged = compare(potential, chosen, self._n_threads, uncertain=len(chosen)).judged()
+        problem, chosen = self._problem, structures[:: max(1, len(structures) // CALIBRATED)]
+        potential = Potential(problem.model, weights, problem.baseline, {}, draws)
+        judged = compare(potential, chosen, problem.n_threads, uncertain=len(chosen)).judged()
         scale = {kind: float(np.quantile(abs(error) / np.maximum(sigma, 1e-300), ONE_SIGMA))
                  for kind, (error, sigma) in judged.items()}
         forces = scale.get("forces", scale.get("energy", 1.0))

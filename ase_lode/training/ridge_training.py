@@ -1,34 +1,14 @@
 """Training of a ridge head: one regularised least-squares problem."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ase_lode.features.representation import Representation
 from ase_lode.training.fit import Fitter
+from ase_lode.training.problem import Trained
 from ase_lode.training.rows import KINDS, RowMaker
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a head's training gives.
-
-    Attributes
-    ----------
-    weights, posterior, ranges
-        As `Potential` takes them.
-    baseline : Baseline
-    header, report : dict
-        What the card and the report say of the training.
-    """
-
-    weights: np.ndarray
-    baseline: object
-    posterior: np.ndarray | None
-    ranges: tuple
-    header: dict
-    report: dict
 
 
 class RidgeTraining:
@@ -36,26 +16,19 @@ class RidgeTraining:
 
     Parameters
     ----------
-    config : TrainConfig
-    model : ModelConfig
-        Complete and resolved.
-    data : Data
-    baseline : Baseline
-    scales : Scales
-        Divisors of the residuals.
-    directory : Path
-        Where results go; nothing of a ridge fit needs to be kept there on the way.
-    n_threads : int
+    problem : Problem
     """
 
-    def __init__(self, config, model, data, baseline, scales, directory, n_threads):
-        self._config, self._model, self._data, self._n_threads = config, model, data, n_threads
-        self._representation = Representation(model)
-        self._maker = RowMaker(self._representation, model.elements, baseline, scales, n_threads)
+    def __init__(self, problem):
+        self._problem = problem
+        self._representation = Representation(problem.model)
+        self._maker = RowMaker(self._representation, problem.model.elements, problem.baseline, problem.scales,
+                               problem.n_threads)
 
     def plan(self):
         """Size of the problem."""
-        return {"rows": int(sum(self._maker.count(s) for s in self._data.train)), "columns": int(self._maker.n_columns),
+        rows = sum(self._maker.count(s) for s in self._problem.data.train)
+        return {"rows": int(rows), "columns": int(self._maker.n_columns),
                 "features_per_element": int(self._representation.n_features)}
 
     def fit(self, progress):
@@ -65,12 +38,12 @@ class RidgeTraining:
         -------
         Trained
         """
-        config, model, maker = self._config, self._model, self._maker
+        config, model, data, maker = self._problem.config, self._problem.model, self._problem.data, self._maker
         free = model.baseline.reference_energies == "fit"
         label_weights = {kind: getattr(config.weights, kind) for kind in KINDS}
         fitter = Fitter(maker, label_weights, model.head.regularisation, free, config.seed, progress)
-        with threadpool_limits(self._n_threads):
-            fit = fitter.fit(self._data.train, self._data.held)
+        with threadpool_limits(self._problem.n_threads):
+            fit = fitter.fit(data.train, data.held)
         shape, features = (len(model.elements), self._representation.n_features), maker.n_features
         baseline = replace(maker.baseline, energies=maker.baseline.energies + fit.weights[features:])
         posterior = (fit.weights + fit.draws)[:, :features].reshape(-1, *shape).astype(np.float32)
@@ -89,8 +62,8 @@ class RidgeTraining:
         representation = self._representation
         lower = np.full((len(representation.elements), representation.layout.width), np.inf)
         upper = -lower
-        for structure in self._data.train:
-            environments = representation.compute(structure.system, n_threads=self._n_threads)
+        for structure in self._problem.data.train:
+            environments = representation.compute(structure.system, n_threads=self._problem.n_threads)
             widen(lower, upper, environments.species, environments.coefficients[:, 0])
         return finite(lower, upper)
 

@@ -22,6 +22,7 @@ from ase_lode.training.dataset import read_structures, sha256, split
 from ase_lode.training.files import write_whole
 from ase_lode.training.metrics import compare
 from ase_lode.training.network_training import NetworkTraining
+from ase_lode.training.problem import Problem
 from ase_lode.training.progress import Progress
 from ase_lode.training.ridge_training import RidgeTraining
 from ase_lode.training.rows import KINDS, Scales, label_spreads
@@ -93,7 +94,7 @@ def train(config, data_folder=None, check=False, quiet=False):
     scales, spreads = residual_scales(config.weights, data, baseline)
     directory = folder / config.output.directory
     kinds = {"ridge": RidgeTraining, "network": NetworkTraining}
-    training = kinds[model.head.type](config, model, data, baseline, scales, directory, n_threads)
+    training = kinds[model.head.type](Problem(config, model, data, baseline, scales, directory, n_threads))
     plan = {**describe(config, data, spreads), **training.plan()}
     progress.say("\n".join(f"{key}: {value}" for key, value in plan.items()))
     if check:

@@ -1,4 +1,4 @@
-"""Wall time and peak memory of the ridge training of the dipeptides, from the shipped recipe, in a scratch folder.
+"""Wall time and peak memory of the training of the dipeptides, from the shipped recipe, in a scratch folder.
 
 ``ASE_LODE_DATA=FOLDER python tests/benchmarks/training.py``, on an idle machine.
 """
@@ -24,7 +24,7 @@ def main():
         _, report = train(config, data_folder=os.environ["ASE_LODE_DATA"])
         seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{report['features_per_element']} features per element, {report['rows']} rows: {seconds:.0f} s, "
+    print(f"{report['parameters']} parameters, {report['atoms']} atoms: {seconds:.0f} s, "
           f"{peak:.1f} GiB; validation {report['errors']['validation']}")
 
 

@@ -3,20 +3,31 @@
 Everything heavy is imported inside the commands, so that `--help` answers at once.
 """
 
-import functools
-import inspect
-import sys
-import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-HELP = {"rich_markup_mode": None, "pretty_exceptions_enable": False, "no_args_is_help": True}
+from ase_lode.cli.analyze import analyze
+from ase_lode.cli.command import (
+    HELP,
+    PotentialName,
+    PotentialOption,
+    Quiet,
+    Structure,
+    Summary,
+    Workers,
+    as_yaml,
+    command,
+    inline,
+    output_beside,
+    plain,
+)
+
 app = typer.Typer(help="Multi-scale machine-learning potentials: run them, train them, judge them.",
                   add_completion=False, **HELP)
 data = typer.Typer(help="Look at training data.", **HELP)
-analyze = typer.Typer(help="Analyse a trajectory.", **HELP)
 app.add_typer(data, name="data")
 app.add_typer(analyze, name="analyze")
 
@@ -24,92 +35,6 @@ app.add_typer(analyze, name="analyze")
 def main():
     """Entry point of the command `ase-lode`."""
     app(prog_name="ase-lode")
-
-
-def _read_config(context: typer.Context, path: Path | None):
-    """Make the keys of a YAML file the defaults of the command's options; flags win."""
-    if path is None:
-        return None
-    import yaml
-
-    try:
-        with open(path, encoding="utf-8") as file:
-            given = yaml.safe_load(file) or {}
-    except OSError as error:
-        raise typer.BadParameter(f"'{path}' cannot be read ({error.strerror}).") from error
-    except yaml.YAMLError as error:
-        raise typer.BadParameter(f"'{path}' is not valid YAML: {' '.join(str(error).split())}.") from error
-    if not isinstance(given, dict):
-        raise typer.BadParameter(f"'{path}' must hold keys and values, one option per line.")
-    names, many = {}, {parameter.name for parameter in context.command.params if parameter.nargs == -1}
-    for parameter in context.command.params:
-        for spelling in (parameter.name, *parameter.opts):
-            names[spelling.lstrip("-").replace("-", "_")] = parameter.name
-    for key in given:
-        if str(key).replace("-", "_") not in names:
-            from ase_lode.dynamics.settings import nearest
-
-            raise typer.BadParameter(f"Unknown key '{key}' in '{path}'; {nearest(key, sorted(names))}")
-    context.default_map = {}
-    for key, value in given.items():
-        name = names[str(key).replace("-", "_")]
-        context.default_map[name] = [value] if name in many and not isinstance(value, list) else value
-    return path
-
-
-Config = Annotated[Path | None, typer.Option("--config", is_eager=True, callback=_read_config,
-                                                help="YAML file with options; flags win.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-PotentialOption = Annotated[str, typer.Option("-p", "--potential", help="Name or file of the potential.")]
-PotentialName = Annotated[str, typer.Argument(metavar="POTENTIAL", help="Name or file of the potential.")]
-Structure = Annotated[str, typer.Argument(metavar="STRUCTURE", help="File that ASE reads; 'file@3' is its frame 3.")]
-Trajectory = Annotated[Path, typer.Argument(metavar="TRAJECTORY", help="Frames of a run.")]
-Workers = Annotated[str | None, typer.Option(help="Number of processes, or address of a Dask scheduler "
-                                                  "(tcp://host:8786); one by one here by default.")]
-Interval = Annotated[float | None, typer.Option("--frame-fs", help="Time between frames in fs, if they lack it.")]
-
-
-def command(group, name):
-    """Register a command, adding --config and --debug, and turning errors into a sentence and status 1."""
-
-    def register(function):
-        @functools.wraps(function)
-        def run(*arguments, config=None, debug=False, **options):
-            try:
-                function(*arguments, **options)
-            except (typer.Exit, typer.Abort, typer.BadParameter):
-                raise
-            except (Exception, KeyboardInterrupt) as error:
-                if debug:
-                    raise
-                typer.echo(f"Error: {_sentence(error)}", err=True)
-                raise typer.Exit(1) from None
-
-        extra = {"config": Config, "debug": Debug}
-        signature = inspect.signature(function)
-        added = [inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=kind,
-                                   default=None if key == "config" else False) for key, kind in extra.items()]
-        run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *added])
-        run.__annotations__ = {**function.__annotations__, **extra}
-        return group.command(name)(run)
-
-    return register
-
-
-def _sentence(error):
-    from ase_lode.errors import LODEError
-
-    if isinstance(error, LODEError):
-        return str(error)
-    if isinstance(error, FileNotFoundError):
-        return f"'{error.filename or error}' does not exist; check the path."
-    if isinstance(error, OSError) and error.strerror:
-        return f"'{error.filename}': {error.strerror}."
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted."
-    text = " ".join(str(error).split())
-    return f"{text[:300] or type(error).__name__} ({type(error).__name__}; --debug shows where)."
 
 
 @command(app, "potentials")
@@ -122,7 +47,7 @@ def potentials():
         typer.echo(f"{row['name']:<24} {' '.join(row['elements']):<16} {row['size'] / 1e6:6.1f} MB  "
                    f"{row['sha256'][:12]}  {row['level_of_theory']}")
         if row["errors"]:
-            typer.echo(f"{'':<24} errors: {_inline(row['errors'])}")
+            typer.echo(f"{'':<24} errors: {inline(row['errors'])}")
     if not rows:
         typer.echo("No potentials are shipped with this installation.")
 
@@ -133,7 +58,7 @@ def info(potential: PotentialName):
     from ase_lode.models.library import load_potential
 
     loaded = load_potential(potential)
-    typer.echo(_yaml({"name": loaded.name, "elements": loaded.elements, "sha256": loaded.sha256, **loaded.header}))
+    typer.echo(as_yaml({"name": loaded.name, "elements": loaded.elements, "sha256": loaded.sha256, **loaded.header}))
 
 
 @command(app, "verify")
@@ -156,14 +81,14 @@ def build(
     """A starting structure: a molecule from SMILES, or a peptide from a PDB file with its hydrogens, checked."""
     from ase_lode.dynamics.molecules import from_pdb, from_smiles
 
-    summary = _Summary("build")
+    summary = Summary("build")
     is_pdb = source.lower().endswith(".pdb")
     atoms = from_pdb(source, ph, seed) if is_pdb else from_smiles(source, seed)
     atoms.write(out, format="extxyz")
     facts = {"formula": atoms.get_chemical_formula(), **atoms.info}
     summary.write(out, settings={"source": source, "ph": ph, "seed": seed}, results=facts)
     if not quiet:
-        typer.echo(f"{_inline(facts)}: '{out}'")
+        typer.echo(f"{inline(facts)}: '{out}'")
 
 
 @command(app, "singlepoint")
@@ -181,13 +106,13 @@ def singlepoint(
     from ase_lode.cluster import spread
     from ase_lode.dynamics.many import evaluated
 
-    summary = _Summary("singlepoint")
-    out = out or _beside(structure, "_singlepoint.extxyz")
+    summary = Summary("singlepoint")
+    out = out or output_beside(structure, "_singlepoint.extxyz")
     calc = _calculator(potential)
     frames = []
     structures = read(structure, **({} if "@" in structure else {"index": ":"}))
     structures = structures if isinstance(structures, list) else [structures]
-    for index, frame in enumerate(spread(functools.partial(evaluated, calc), structures, workers, batch=16)):
+    for index, frame in enumerate(spread(partial(evaluated, calc), structures, workers, batch=16)):
         frames.append(frame)
         largest = np.linalg.norm(frame.get_forces(apply_constraint=False), axis=1).max()
         if not quiet:
@@ -220,8 +145,8 @@ def relax(
     from ase_lode.dynamics import relax as run
     from ase_lode.dynamics.observers import snapshot
 
-    summary = _Summary("relax")
-    out = out or _beside(structure[0], "_relaxed.extxyz")
+    summary = Summary("relax")
+    out = out or output_beside(structure[0], "_relaxed.extxyz")
     structures = _read_all(structure)
     calc = _calculator(potential)
     settings = {"fmax": fmax, "optimizer": optimizer, "cell": cell, "pressure_GPa": pressure, "symmetry": symmetry,
@@ -338,7 +263,7 @@ def md(
     """Run molecular dynamics, or continue it bit for bit with --restart."""
     from ase_lode.dynamics import run_md
 
-    summary = _Summary("md")
+    summary = Summary("md")
     given = {"ensemble": ensemble, "temperature_K": _numbers("temperature", temperature_K), "timestep_fs": timestep_fs,
              "steps": steps, "seed": seed, "pressure_GPa": _numbers("pressure", pressure_GPa), "minimise": minimise,
              "friction_per_ps": friction_per_ps, "taut_fs": taut_fs, "taup_fs": taup_fs, "log_interval": log_interval,
@@ -367,7 +292,7 @@ def _md_input(structure, potential, out):
 
     if structure is None or potential is None:
         raise ConfigError("Give a structure and a potential (-p), or a checkpoint with --restart.")
-    return out or _beside(structure, "_md.traj"), read(structure)
+    return out or output_beside(structure, "_md.traj"), read(structure)
 
 
 @command(app, "train")
@@ -381,14 +306,14 @@ def train(
     from ase_lode.training import train as run
     from ase_lode.training.train import read_training
 
-    summary = _Summary("train")
+    summary = Summary("train")
     potential, report = run(recipe, data_folder=folder, check=check, quiet=quiet)
     config, folder_of_recipe = read_training(recipe)
     out = folder_of_recipe / config.output.directory / f"{config.output.name}.lode"
     summary.write(recipe if check else out, potential=potential, seed=config.seed, results=report,
                   settings={"recipe": str(recipe), "data": folder, "check": check})
     if not quiet:
-        typer.echo(_yaml(report))
+        typer.echo(as_yaml(report))
 
 
 @command(app, "eval")
@@ -409,15 +334,15 @@ def evaluate(
     from ase_lode.models.library import load_potential
     from ase_lode.training import evaluate as run
 
-    summary = _Summary("eval")
+    summary = Summary("eval")
     loaded = load_potential(potential)
     keys = {name: None if key in (None, "none") else key for name, key in
             (("energy_key", energy_key), ("forces_key", forces_key), ("stress_key", stress_key))}
     result = run(loaded, file, **keys, report=report, quiet=quiet or as_json, workers=workers)
-    summary.write(report or _beside(str(file), "_eval.html"), potential=loaded,
+    summary.write(report or output_beside(str(file), "_eval.html"), potential=loaded,
                   settings={"file": str(file), **keys, "workers": workers},
                   results=result)
-    typer.echo(json.dumps(_plain(result), indent=2) if as_json else _yaml(result))
+    typer.echo(json.dumps(plain(result), indent=2) if as_json else as_yaml(result))
 
 
 @command(app, "check")
@@ -457,181 +382,17 @@ def lint(files: Annotated[list[Path], typer.Argument(metavar="TRAIN.EXTXYZ...", 
     """Report what files of structures hold and what is wrong with them."""
     from ase_lode.training import lint as run
 
-    summary = _Summary("data lint")
+    summary = Summary("data lint")
     findings = run(files)
-    summary.write(_beside(str(files[0]), "_lint.txt"), settings={"files": files},
+    summary.write(output_beside(str(files[0]), "_lint.txt"), settings={"files": files},
                   results={"facts": findings.facts, "warnings": findings.warnings})
     typer.echo(findings.text)
-
-
-@command(analyze, "rdf")
-def rdf(
-    trajectory: Trajectory,
-    r_max: Annotated[float, typer.Option(help="Largest distance in Å.")] = 6.0,
-    bins: Annotated[int, typer.Option(help="Number of bins.")] = 120,
-    pairs: Annotated[str | None, typer.Option(help="Pairs of elements, as O-O,O-H; all by default.")] = None,
-    quiet: Quiet = False,
-):
-    """Radial distribution functions."""
-    from ase_lode.dynamics.analysis import radial_distribution
-
-    _analyze(trajectory, "rdf", ("r (Å)", "g(r)"), {"r_max": r_max, "bins": bins, "pairs": pairs}, quiet,
-             lambda frames: radial_distribution(frames, r_max, bins, pairs.split(",") if pairs else None))
-
-
-@command(analyze, "msd")
-def msd(trajectory: Trajectory, frame_fs: Interval = None, quiet: Quiet = False):
-    """Mean square displacements and diffusion coefficients per element, from unwrapped positions."""
-    from ase_lode.dynamics.analysis import diffusion, frame_interval, mean_square_displacement
-
-    def compute(frames):
-        time, curves = mean_square_displacement(frames, frame_interval(frames, frame_fs))
-        return time, curves, {"diffusion_cm2_s": diffusion(time, curves)}
-
-    _analyze(trajectory, "msd", ("time (ps)", "MSD (Å²)"), {"frame_fs": frame_fs}, quiet, compute)
-
-
-@command(analyze, "vdos")
-def vdos(trajectory: Trajectory, frame_fs: Interval = None, quiet: Quiet = False):
-    """Vibrational densities of states per element, from the velocities."""
-    from ase_lode.dynamics.analysis import frame_interval, vibrational_density
-
-    _analyze(trajectory, "vdos", ("wavenumber (1/cm)", "density of states (cm)"), {"frame_fs": frame_fs}, quiet,
-             lambda frames: vibrational_density(frames, frame_interval(frames, frame_fs)))
-
-
-@command(analyze, "profile")
-def profile(
-    trajectory: Trajectory,
-    axis: Annotated[str, typer.Option(help="Direction: x, y or z, normal to the other two cell vectors.")] = "z",
-    width: Annotated[float, typer.Option(help="Width of the bins in Å.")] = 0.1,
-    quiet: Quiet = False,
-):
-    """Mass density along an axis, per element: liquids on slabs, films, membranes."""
-    from ase_lode.dynamics.analysis import density_profile
-
-    _analyze(trajectory, "profile", (f"{axis} (Å)", "density (g/cm³)"), {"axis": axis, "width": width}, quiet,
-             lambda frames: density_profile(frames, axis, width))
-
-
-@command(analyze, "bonds")
-def bonds(trajectory: Trajectory, bins: Annotated[int, typer.Option(help="Number of bins.")] = 200,
-          quiet: Quiet = False):
-    """Distributions of the lengths of the first frame's covalent bonds."""
-    from ase_lode.dynamics.analysis import bond_lengths
-
-    _analyze(trajectory, "bonds", ("length (Å)", "density (1/Å)"), {"bins": bins}, quiet,
-             lambda frames: bond_lengths(frames, bins))
-
-
-@command(analyze, "angles")
-def angles(trajectory: Trajectory, bins: Annotated[int, typer.Option(help="Number of bins.")] = 180,
-           quiet: Quiet = False):
-    """Distributions of the angles between the first frame's covalent bonds."""
-    from ase_lode.dynamics.analysis import bond_angles
-
-    _analyze(trajectory, "angles", ("angle (degrees)", "density (1/degree)"), {"bins": bins}, quiet,
-             lambda frames: bond_angles(frames, bins))
-
-
-@command(analyze, "rmsd")
-def rmsd(trajectory: Trajectory, frame_fs: Interval = None, quiet: Quiet = False):
-    """Root mean square deviation from the first frame after superposition."""
-    from ase_lode.dynamics.analysis import deviations
-
-    _against_time(trajectory, "rmsd", "RMSD (Å)", frame_fs, quiet, deviations)
-
-
-@command(analyze, "rgyr")
-def rgyr(trajectory: Trajectory, frame_fs: Interval = None, quiet: Quiet = False):
-    """Radius of gyration about the centre of mass."""
-    from ase_lode.dynamics.analysis import gyration_radii
-
-    _against_time(trajectory, "rgyr", "radius of gyration (Å)", frame_fs, quiet,
-                  lambda frames: {"all": gyration_radii(frames)})
-
-
-@command(analyze, "ramachandran")
-def ramachandran(trajectory: Trajectory, frame_fs: Interval = None, quiet: Quiet = False):
-    """Backbone torsions of a peptide, phi and psi of every residue."""
-    from ase_lode.dynamics.analysis import ramachandran as torsions
-    from ase_lode.dynamics.plots import plot_ramachandran
-
-    _against_time(trajectory, "ramachandran", "torsion (degrees)", frame_fs, quiet, torsions,
-                  lambda path, x, curves, *labels: plot_ramachandran(path, curves))
-
-
-def _against_time(trajectory, kind, label, frame_fs, quiet, compute, draw=None):
-    """Curves with one value for each frame."""
-    import numpy as np
-
-    from ase_lode.dynamics.analysis import frame_interval
-
-    def curves(frames):
-        values = compute(frames)
-        means = {name: {"mean": float(array.mean()), "std": float(array.std())} for name, array in values.items()}
-        return np.arange(len(frames)) * frame_interval(frames, frame_fs) / 1000, values, means
-
-    _analyze(trajectory, kind, ("time (ps)", label), {"frame_fs": frame_fs}, quiet, curves, draw)
-
-
-def _analyze(trajectory, kind, labels, settings, quiet, compute, draw=None):
-    """Read frames, compute curves and what follows from them, write CSV, PNG and summary beside the trajectory."""
-    import numpy as np
-    from ase.io import read
-
-    from ase_lode.dynamics.plots import plot_curves
-
-    summary = _Summary(f"analyze {kind}")
-    x, curves, *results = compute(read(trajectory, index=":"))
-    out = trajectory.with_name(f"{trajectory.stem}_{kind}.csv")
-    np.savetxt(out, np.column_stack([x, *curves.values()]), delimiter=",", comments="", fmt="%.10g",
-               header=",".join([labels[0], *curves]), encoding="utf-8")
-    (draw or plot_curves)(out.with_suffix(".png"), x, curves, *labels)
-    summary.write(out, settings={"trajectory": str(trajectory), **settings}, results=dict(*results))
-    if not quiet:
-        for name, value in dict(*results).items():
-            typer.echo(f"{name}: {_inline(value)}")
-        typer.echo(f"{kind} in '{out}' and '{out.with_suffix('.png')}'")
-
-
-class _Summary:
-    """The summary YAML of a command: versions, potential, seed, settings, timings, results."""
-
-    def __init__(self, command):
-        self.command, self.began = command, time.perf_counter()
-
-    def write(self, beside, potential=None, calc=None, settings=None, results=None, seed=None):
-        """Write it beside an output file."""
-        import platform
-
-        import ase
-        import numpy as np
-
-        from ase_lode import __version__
-
-        potential = getattr(calc, "potential", potential)
-        settings = _plain(settings or {})
-        content = {
-            "command": self.command,
-            "versions": {"ase_lode": __version__, "ase": ase.__version__, "numpy": np.__version__,
-                         "python": platform.python_version()},
-            "potential": None if potential is None else {"name": potential.name, "sha256": potential.sha256},
-            "seed": settings.get("seed", seed), "settings": settings,
-            "timings": {"seconds": round(time.perf_counter() - self.began, 3)}, "results": _plain(results or {})}
-        beside = Path(beside)
-        beside.with_name(f"{beside.stem}.summary.yaml").write_text(_yaml(content), encoding="utf-8")
 
 
 def _calculator(potential, **keywords):
     from ase_lode.calculator import LODECalculator
 
     return LODECalculator(potential, **keywords)
-
-
-def _beside(structure, ending):
-    """Default output: in the working directory, named after the input."""
-    return Path(Path(structure.split("@")[0]).stem + ending)
 
 
 def _numbers(name, text):
@@ -645,29 +406,3 @@ def _numbers(name, text):
     except ValueError:
         raise ConfigError(f"--{name} must be a number or a ramp as 'start,end', got '{text}'.") from None
     return values[0] if len(values) == 1 else values
-
-
-def _plain(value):
-    """The same in plain numbers, texts, lists and mappings."""
-    if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
-
-
-def _yaml(content):
-    import yaml
-
-    return yaml.safe_dump(_plain(content), sort_keys=False, allow_unicode=True, width=100).rstrip()
-
-
-def _inline(errors):
-    return ", ".join(f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
-                     for key, value in errors.items())
-
-
-if __name__ == "__main__":
-    sys.exit(main())
