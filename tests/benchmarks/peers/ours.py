@@ -1,5 +1,6 @@
 """ase_lode: the model of speed.yaml with random weights, its variants, through ASE."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def potential(model):
 
 
 def calculator(atoms, **changes):
-    calc = LODECalculator(potential({**MODEL, **changes}))
+    calc = LODECalculator(potential({**MODEL, **changes}), n_threads=int(os.environ["OMP_NUM_THREADS"]))
     return lambda: calc.calculate(atoms, ["energy", "forces", "stress"])
 
 
