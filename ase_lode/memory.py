@@ -13,7 +13,7 @@ import numpy as np
 SMALL = 2**16
 #: A block serves arrays down to this share of its size.
 FIT = 0.75
-#: Requests after which a block that nobody wanted is given back to the system: a few evaluations.
+#: Requests within which a block that nobody wants is given back to the system: a few evaluations.
 PATIENCE = 200
 
 _blocks, _used = [], []  # blocks and the number of the request that each one served last
@@ -45,21 +45,23 @@ def empty(shape, dtype=float):
         return np.empty(shape, dtype)
     with _lock:
         _requests += 1
-        found = None
-        for k in range(len(_blocks) - 1, -1, -1):
-            if _references(k) > _ALONE:
-                continue
-            if found is None and FIT * len(_blocks[k]) <= size <= len(_blocks[k]):
-                found = k
-            elif _requests - _used[k] > PATIENCE:
-                del _blocks[k], _used[k]
-                found = None if found is None else found - 1
+        if 2 * _requests % PATIENCE == 0:
+            _give_back()
+        fitting = (k for k in range(len(_blocks) - 1, -1, -1)
+                   if FIT * len(_blocks[k]) <= size <= len(_blocks[k]) and _references(k) == _ALONE)
+        found = next(fitting, None)
         if found is None:
             found = len(_blocks)
             _blocks.append(np.empty(size + size // 16, np.uint8))
             _used.append(0)
         _used[found] = _requests
         return _blocks[found][:size].view(dtype).reshape(shape)
+
+
+def _give_back():
+    for k in range(len(_blocks) - 1, -1, -1):
+        if 2 * (_requests - _used[k]) >= PATIENCE and _references(k) == _ALONE:
+            del _blocks[k], _used[k]
 
 
 def zeros(shape):

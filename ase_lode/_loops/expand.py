@@ -9,7 +9,7 @@ Layouts: ``out[i, lm, a * width + n]`` with `width` the number of radial functio
 
 import numpy as np
 
-from ase_lode._loops.compile import LANES, gather, inlined, load, loop, splat, store
+from ase_lode._loops.compile import LANES, gather, inlined, load, loop, splat, store, total
 
 
 @inlined
@@ -300,7 +300,7 @@ def pull_back_carried(start, stop, first, j, vectors, distances, strengths, tabl
             for s in range(carried):
                 for b in range(LANES):
                     charge[b] = strengths[j[p + min(b, count - 1)], s]
-                total, q = splat(0.0), load(charge, (0,))
+                whole, q = splat(0.0), load(charge, (0,))
                 for l in range(l_max + 1):
                     k, over = min(l, orders - 1), load(inverse, (0,)) * float(l)
                     for lm in range(l * l, (l + 1) * (l + 1)):
@@ -317,10 +317,93 @@ def pull_back_carried(start, stop, first, j, vectors, distances, strengths, tabl
                         else:
                             for n in range(n_radial):
                                 value += load(radial, (0, k, n, 0)) * d_out[i, lm, s * width + n]
-                        total += value * load(harmonics, (lm, 0))
-                store(charge, (0,), total)
+                        whole += value * load(harmonics, (lm, 0))
+                store(charge, (0,), whole)
                 for b in range(count):
                     pair_strengths[p + b, s] = charge[b]
             if need_gradient:
                 _to_pairs(p, count, gx, gy, gz, along, inverse, unit, result, pair_gradient)
+            p += count
+
+
+@loop
+def near(start, stop, first, j, vectors, distances, strengths, table, step, l_max, norm, out):
+    """out[i, lm, a] += Σ_j q_ja R_l(r_ij) Y_lm(r̂_ij): one radial function for each l, `table[..., 0, l]`."""
+    orders, channels = (l_max + 1) ** 2, strengths.shape[1]
+    alike = np.zeros(len(strengths), np.int64)
+    unit, inverse, charge = np.empty((3, LANES)), np.empty(LANES), np.empty(LANES)
+    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
+    cosines, harmonics = np.empty((2 * l_max + 2, LANES)), np.empty((orders, LANES))
+    rows, radial = np.empty((1, 1, LANES, table.shape[3])), np.empty((1, 1, l_max + 1, LANES))
+    sums = np.empty((channels, orders, LANES))
+    for i in range(start, stop):
+        sums[:] = 0.0
+        p = first[i]
+        while p < first[i + 1]:
+            count = _block(p, first[i + 1], j, vectors, distances, alike, unit, inverse)
+            _harmonics(l_max, norm, unit, legendre, cosines, harmonics)
+            _radial(p, count, distances, table, step, rows)
+            _turn(rows, radial)
+            for a in range(channels):
+                for b in range(LANES):
+                    charge[b] = strengths[j[p + min(b, count - 1)], a]
+                for l in range(l_max + 1):
+                    value = load(radial, (0, 0, l, 0)) * load(charge, (0,))
+                    for lm in range(l * l, (l + 1) * (l + 1)):
+                        store(sums, (a, lm, 0), load(sums, (a, lm, 0)) + value * load(harmonics, (lm, 0)))
+            p += count
+        for a in range(channels):
+            for lm in range(orders):
+                out[i, lm, a] += total(load(sums, (a, lm, 0)))
+
+
+@loop
+def pull_back_near(start, stop, first, j, vectors, distances, strengths, table, step, l_max, norm, d_out,
+                   need_strengths, pair_gradient, pair_strengths):
+    """pair_gradient[p] += dE/d(r_j - r_i), and if needed pair_strengths[p, a] = dE/dq_ja through the pair p."""
+    orders, channels = (l_max + 1) ** 2, strengths.shape[1]
+    alike = np.zeros(len(strengths), np.int64)
+    unit, inverse, charge = np.empty((3, LANES)), np.empty(LANES), np.empty(LANES)
+    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
+    cosines, harmonics = np.empty((2 * l_max + 2, LANES)), np.empty((orders, LANES))
+    gradients, weights = np.empty((3, orders, LANES)), np.empty((orders, LANES))
+    rows, radial = np.empty((2, 1, LANES, table.shape[3])), np.empty((2, 1, l_max + 1, LANES))
+    result = np.empty((3, LANES))
+    for i in range(start, stop):
+        p = first[i]
+        while p < first[i + 1]:
+            count = _block(p, first[i + 1], j, vectors, distances, alike, unit, inverse)
+            _harmonics(l_max, norm, unit, legendre, cosines, harmonics)
+            _harmonic_gradients(l_max, norm, unit, legendre, cosines, gradients)
+            _radial(p, count, distances, table, step, rows)
+            _turn(rows, radial)
+            weights[:] = 0.0
+            for a in range(channels):
+                for b in range(LANES):
+                    charge[b] = strengths[j[p + min(b, count - 1)], a]
+                q = load(charge, (0,))
+                for lm in range(orders):
+                    store(weights, (lm, 0), load(weights, (lm, 0)) + q * d_out[i, lm, a])
+                if need_strengths:
+                    whole = splat(0.0)
+                    for l in range(l_max + 1):
+                        inner = splat(0.0)
+                        for lm in range(l * l, (l + 1) * (l + 1)):
+                            inner += load(harmonics, (lm, 0)) * d_out[i, lm, a]
+                        whole += inner * load(radial, (0, 0, l, 0))
+                    store(charge, (0,), whole)
+                    for b in range(count):
+                        pair_strengths[p + b, a] = charge[b]
+            gx, gy, gz, along = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+            for l in range(l_max + 1):
+                value = load(radial, (0, 0, l, 0))
+                slope = load(radial, (1, 0, l, 0)) - value * load(inverse, (0,)) * float(l)
+                for lm in range(l * l, (l + 1) * (l + 1)):
+                    weight = load(weights, (lm, 0))
+                    along += weight * slope * load(harmonics, (lm, 0))
+                    weight = weight * value
+                    gx += weight * load(gradients, (0, lm, 0))
+                    gy += weight * load(gradients, (1, lm, 0))
+                    gz += weight * load(gradients, (2, lm, 0))
+            _to_pairs(p, count, gx, gy, gz, along, inverse, unit, result, pair_gradient)
             p += count

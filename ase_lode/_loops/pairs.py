@@ -1,6 +1,16 @@
 """Candidate pairs of a neighbour list with skin, compacted to those inside the cutoff at the present positions."""
 
-from ase_lode._loops.compile import loop
+from ase_lode._loops.compile import inlined, loop
+
+
+@inlined
+def _vector(p, i, j, shifts, positions, cell):
+    """r_j - r_i of a candidate."""
+    a, b, c = shifts[p, 0], shifts[p, 1], shifts[p, 2]
+    x = positions[j[p], 0] - positions[i, 0] + (a * cell[0, 0] + b * cell[1, 0] + c * cell[2, 0])
+    y = positions[j[p], 1] - positions[i, 1] + (a * cell[0, 1] + b * cell[1, 1] + c * cell[2, 1])
+    z = positions[j[p], 2] - positions[i, 2] + (a * cell[0, 2] + b * cell[1, 2] + c * cell[2, 2])
+    return x, y, z
 
 
 @loop
@@ -10,12 +20,8 @@ def count_pairs(start, stop, first, j, shifts, positions, cell, cutoff, counts):
     for i in range(start, stop):
         inside = 0
         for p in range(first[i], first[i + 1]):
-            square = 0.0
-            for c in range(3):
-                d = positions[j[p], c] - positions[i, c]
-                d += shifts[p, 0] * cell[0, c] + shifts[p, 1] * cell[1, c] + shifts[p, 2] * cell[2, c]
-                square += d * d
-            if square < limit:
+            x, y, z = _vector(p, i, j, shifts, positions, cell)
+            if x * x + y * y + z * z < limit:
                 inside += 1
         counts[i] = inside
 
@@ -24,35 +30,47 @@ def count_pairs(start, stop, first, j, shifts, positions, cell, cutoff, counts):
 def fill_pairs(start, stop, first, j, shifts, positions, cell, cutoff, out_first, out_i, out_j, vectors, distances):
     """Write the pairs that `count_pairs` counted, in the candidates' order."""
     limit = cutoff * cutoff
-    d = [0.0, 0.0, 0.0]
     for i in range(start, stop):
         q = out_first[i]
         for p in range(first[i], first[i + 1]):
-            square = 0.0
-            for c in range(3):
-                x = positions[j[p], c] - positions[i, c]
-                x += shifts[p, 0] * cell[0, c] + shifts[p, 1] * cell[1, c] + shifts[p, 2] * cell[2, c]
-                d[c] = x
-                square += x * x
+            x, y, z = _vector(p, i, j, shifts, positions, cell)
+            square = x * x + y * y + z * z
             if square < limit:
                 out_i[q] = i
                 out_j[q] = j[p]
-                for c in range(3):
-                    vectors[q, c] = d[c]
+                vectors[q, 0], vectors[q, 1], vectors[q, 2] = x, y, z
                 distances[q] = max(square**0.5, 1e-6)  # coincident atoms: large, finite energies
                 q += 1
 
 
 @loop
 def add_pair_gradient(start, stop, i, j, vectors, pair_gradient, gradient, virial):
-    """Scatter dE/dr_ij of every pair on its atoms, and add Σ r ⊗ dE/dr; for one thread only."""
-    for p in range(start, stop):
+    """Scatter dE/dr_ij of every pair on its atoms, and add Σ r ⊗ dE/dr; for one thread only.
+
+    The pairs of a centre follow each other, so its sum and the virial stay in registers.
+    """
+    xx, xy, xz, yx, yy, yz, zx, zy, zz = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    p = start
+    while p < stop:
+        centre, x, y, z = i[p], 0.0, 0.0, 0.0
+        while p < stop and i[p] == centre:
+            gx, gy, gz = pair_gradient[p, 0], pair_gradient[p, 1], pair_gradient[p, 2]
+            neighbor = j[p]
+            gradient[neighbor, 0] += gx
+            gradient[neighbor, 1] += gy
+            gradient[neighbor, 2] += gz
+            x, y, z = x + gx, y + gy, z + gz
+            rx, ry, rz = vectors[p, 0], vectors[p, 1], vectors[p, 2]
+            xx, xy, xz = xx + rx * gx, xy + rx * gy, xz + rx * gz
+            yx, yy, yz = yx + ry * gx, yy + ry * gy, yz + ry * gz
+            zx, zy, zz = zx + rz * gx, zy + rz * gy, zz + rz * gz
+            p += 1
+        gradient[centre, 0] -= x
+        gradient[centre, 1] -= y
+        gradient[centre, 2] -= z
+    for row, values in enumerate(((xx, xy, xz), (yx, yy, yz), (zx, zy, zz))):
         for c in range(3):
-            g = pair_gradient[p, c]
-            gradient[j[p], c] += g
-            gradient[i[p], c] -= g
-            for b in range(3):
-                virial[b, c] += vectors[p, b] * g
+            virial[row, c] += values[c]
 
 
 @loop

@@ -72,6 +72,33 @@ class NeighborExpansion:
         return pair_jacobian(pairs, *self._radial.evaluate(pairs.distances), self._l_max)
 
 
+class NearField:
+    """V_i,lm,a = Σ_j q_ja R_l(r_ij) Y_lm(r̂_ij), one radial function for each l, and its adjoint.
+
+    Parameters
+    ----------
+    radial : RadialTable
+        R_l as the function number l; neighbours beyond its end must not be in the pair list.
+    max_angular : int
+        Largest l.
+    """
+
+    def __init__(self, radial, max_angular):
+        self._constants = radial.table, radial.step, max_angular, harmonic_norms(max_angular)
+
+    def add(self, pairs, strengths, out, n_threads):
+        """Add the field of the neighbours' strengths, (atoms, channels), to `out`, (atoms, lm, channels)."""
+        run(loops.near, len(out), n_threads, pairs.first, pairs.j, pairs.vectors, pairs.distances, strengths,
+            *self._constants, out)
+
+    def pull_back(self, pairs, strengths, d_out, pair_gradient, n_threads, need_strengths=False):
+        """Add dE/d(r_j - r_i) to `pair_gradient`, (pairs, 3), given dE/d(out); dE/d(strengths) if needed, or None."""
+        through = np.empty((len(pairs.j) if need_strengths else 0, strengths.shape[1]))
+        run(loops.pull_back_near, len(d_out), n_threads, pairs.first, pairs.j, pairs.vectors, pairs.distances,
+            strengths, *self._constants, d_out, need_strengths, pair_gradient, through)
+        return pairs.sum_neighbors(through, len(strengths)) if need_strengths else None
+
+
 def pair_jacobian(pairs, values, slopes, l_max):
     """d(R_nl Y_lm)/d(r_j - r_i), shape (pairs, 3, lm, n), given R_nl and R_nl' of the pairs, (pairs, l or 1, n)."""
     derivative = np.empty((len(pairs.j), 3, (l_max + 1) ** 2, values.shape[2]))

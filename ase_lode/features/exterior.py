@@ -10,7 +10,7 @@ from scipy.special import gamma
 
 from ase_lode import memory
 from ase_lode.features.density import Y00
-from ase_lode.features.expansion import NeighborExpansion, pair_jacobian, pair_rows
+from ase_lode.features.expansion import NearField, pair_jacobian, pair_rows
 from ase_lode.features.sources import Sources
 from ase_lode.features.split import FADE, smooth, split, switched, tail
 from ase_lode.field import DirectExterior, EwaldSum, ParticleMesh, background, reach
@@ -51,12 +51,11 @@ class ExteriorField:
         self.cutoff = config.cutoff
         self.mesh = ParticleMesh(config.exponent, config.max_angular, self._width, mesh_tolerance)
         self._direct = DirectExterior(config.exponent, config.max_angular, config.cutoff, config.cutoff_width)
-        self._orders = [(l, slice(l * l, (l + 1) ** 2)) for l in range(config.max_angular + 1)]
 
     @cached_property
     def _remainder(self):
         kinks = [self.cutoff - self.config.cutoff_width, self.cutoff * (1 - FADE)]
-        return NeighborExpansion(RadialTable(self._radial, self.cutoff, kinks), self.config.max_angular)
+        return NearField(RadialTable(self._radial, self.cutoff, kinks), self.config.max_angular)
 
     def own(self):
         """V of each element's atom alone in the world, at l = 0: none, since an atom is inside its own cutoff."""
@@ -70,11 +69,8 @@ class ExteriorField:
             return values.transpose(0, 2, 1), (state, None, species, sources)
         far, state = self.mesh.compute(system, sources.strengths, n_threads)
         pairs = neighbors.pairs(system, self.cutoff, n_threads)
-        near = self._near_array(system)
-        self._remainder.add(pairs, species, near.reshape(near.shape[:2] + (-1,)), n_threads)
-        values = far.transpose(0, 2, 1).copy()
-        for l, block in self._orders:
-            values[:, block] += near[:, block, :, l] @ sources.mix
+        values = np.ascontiguousarray(far.transpose(0, 2, 1))
+        self._remainder.add(pairs, sources.strengths, values, n_threads)
         values[:, 0] += Y00 * (self._background(system) * sources.total - self._self_field() * sources.strengths)
         return values, (state, pairs, species, sources)
 
@@ -88,11 +84,8 @@ class ExteriorField:
         virial += d_strain
         if pairs is None:
             return
-        d_near = self._near_array(system)
-        for l, block in self._orders:
-            d_near[:, block, :, l] = d_values[:, block] @ sources.mix.T
         pair_gradient = memory.zeros((len(pairs.j), 3))
-        self._remainder.pull_back(pairs, species, d_near.reshape(d_near.shape[:2] + (-1,)), pair_gradient, n_threads)
+        self._remainder.pull_back(pairs, sources.strengths, np.ascontiguousarray(d_values), pair_gradient, n_threads)
         pairs.add_gradient(pair_gradient, gradient, virial)
         mean = Y00 * self._background(system) * (d_values[:, 0].sum(axis=0) @ sources.total)
         virial -= mean * np.eye(3)  # the background is inverse in the volume
@@ -137,11 +130,6 @@ class ExteriorField:
             results[number] = gradient, virial
         return results
 
-    def _near_array(self, system):
-        """Zeros for the remainder: (atoms, lm, elements, lanes); lane l holds the radial function of that l."""
-        orders = (self.config.max_angular + 1) ** 2
-        return memory.zeros((len(system), orders, len(self.elements), self._remainder.lanes))
-
     def _background(self, system):
         """The mean that a fully periodic sum without k = 0 leaves out, per unit of strength, in Å^-p."""
         if not system.pbc.all():
@@ -156,7 +144,7 @@ class ExteriorField:
     def _radial(self, r):
         """Values and slopes of the remainder, (points, 1, l)."""
         safe = np.maximum(r, 1e-10 * self._width)
-        parts = [self._remainder_of(safe, l) for l, _ in self._orders]
+        parts = [self._remainder_of(safe, l) for l in range(self.config.max_angular + 1)]
         values, slopes = (np.stack(part, axis=1)[:, None] for part in zip(*parts))
         return values, slopes
 

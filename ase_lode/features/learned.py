@@ -28,11 +28,9 @@ class LearnedField(ExteriorField):
             return values[:, 0], (state, None, strengths)
         smooth, state = self.mesh.compute(system, strengths, n_threads)
         pairs = neighbors.pairs(system, self.cutoff, n_threads)
-        near = np.zeros((*smooth[:, 0].shape, self._remainder.lanes))
-        self._remainder.add_carried(pairs, strengths, near, n_threads)
-        values = smooth[:, 0].copy()
-        for l, block in self._orders:
-            values[:, block] += near[:, block, l]
+        values = smooth.transpose(0, 2, 1).copy()
+        self._remainder.add(pairs, strengths, values, n_threads)
+        values = values[:, :, 0]
         values[:, 0] += Y00 * (self._background(system) * strengths.sum() - self._self_field() * strengths[:, 0])
         return values, (state, pairs, strengths)
 
@@ -45,11 +43,9 @@ class LearnedField(ExteriorField):
         virial += d_strain
         if pairs is None:
             return d_strengths[:, 0]
-        d_near = np.zeros((*d_values.shape, self._remainder.lanes))
-        for l, block in self._orders:
-            d_near[:, block, l] = d_values[:, block]
         pair_gradient = np.zeros((len(pairs.j), 3))
-        near = self._remainder.pull_back_carried(pairs, strengths, d_near, pair_gradient, n_threads)
+        near = self._remainder.pull_back(pairs, strengths, np.ascontiguousarray(d_values[:, :, None]), pair_gradient,
+                                         n_threads, need_strengths=True)
         pairs.add_gradient(pair_gradient, gradient, virial)
         background, total = self._background(system), d_values[:, 0].sum()
         virial -= Y00 * background * total * strengths.sum() * np.eye(3)  # the background is inverse in the volume

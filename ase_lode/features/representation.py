@@ -110,13 +110,14 @@ class Representation:
         coefficients = memory.zeros((len(system), (layout.max_angular + 1) ** 2, layout.width))
         pairs = neighbors.pairs(system, self.density.cutoff, n_threads)
         self.density.add(pairs, species, coefficients, n_threads)
-        own = species[:, None] * self.density.lanes + np.arange(self.density.n_radial)
-        coefficients[np.arange(len(system))[:, None], 0, own] += self.density.own
+        if self.density.own.any():
+            own = species[:, None] * self.density.lanes + np.arange(self.density.n_radial)
+            coefficients[np.arange(len(system))[:, None], 0, own] += self.density.own
         coefficients[:, 0, layout.constant] = 1.0
         result = Environments(system, species, coefficients, pairs)
         for scale, expansion in zip(layout.scales[1:], self.fields):
             values, state = expansion.compute(system, species, neighbors, n_threads)
-            coefficients[:, : values.shape[1], scale.channels] = values
+            coefficients[:, : values.shape[1], scale.start : scale.start + len(scale.channels)] = values
             result.fields.append(state)
         return result
 

@@ -69,11 +69,12 @@ class Convolution:
 
     def _moments(self, sums):
         zeroth, first, second = sums.transpose(2, 0, 1, 3).reshape(3, len(sums), -1)
-        x, y = np.where(self._x > 0, 2.0, 1.0)[:, None], self._y  # modes with k_x > 0 stand for their mirror images
-        zeroth, first, second, place = zeroth * x, first * x, second * x, self._x[:, None]
-        moments = np.array([[np.sum(zeroth * place**2), np.sum(zeroth * place * y), np.sum(first * place)],
-                            [0.0, np.sum(zeroth * y**2), np.sum(first * y)],
-                            [0.0, 0.0, np.sum(second)]])
+        x, y = np.where(self._x > 0, 2.0, 1.0), self._y  # modes with k_x > 0 stand for their mirror images
+        one, place = x @ zeroth, (x * self._x) @ zeroth
+        first = first.T @ np.stack([x, x * self._x], axis=1)
+        moments = np.array([[np.sum((x * self._x**2) @ zeroth), place @ y, first[:, 1].sum()],
+                            [0.0, one @ y**2, y @ first[:, 0]],
+                            [0.0, 0.0, np.sum(x @ second)]])
         moments += np.triu(moments, 1).T
         return self._scale * self._vectors.T @ moments @ self._vectors
 

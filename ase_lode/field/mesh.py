@@ -89,6 +89,7 @@ class ParticleMesh:
         self.spacing = spacing * width
         factors = harmonics.hobson(exponent, max_angular)[:, None]
         self._harmonics = harmonics.solid_harmonics(max_angular) / factors  # [lm, monomial]
+        self._exchanged = np.einsum("fm,mabn->bafn", self._harmonics, harmonics.exchanged(max_angular)).reshape(9, -1)
         self._pieces = spline_pieces(self.order, max_angular + 2)
         self._operators, self._planes = None, Planes()
 
@@ -207,15 +208,15 @@ class ParticleMesh:
         derivative at fixed fractional coordinates, dE/dε = T P - N Tᵀ P + G N + N Gᵀ P, G = Σ dE/dr ⊗ r; for a fully
         periodic system it is T.
         """
-        periodic = np.array(state.grid.periodic)
-        basis = state.grid.cell[periodic]
-        along = np.linalg.pinv(basis) @ basis if len(basis) else np.zeros((3, 3))
-        free = np.eye(3) - along
         # The kernel strains with k and the volume, 𝒴_lm(∇) with ∂_a → ∂_a - ε_ba ∂_b.
-        exchange = np.einsum("fm,fn,mabn->ba", self._harmonics, overlap, harmonics.exchanged(self.max_angular),
-                             optimize=True)
+        exchange = (self._exchanged @ overlap.ravel()).reshape(3, 3)
+        basis = state.grid.cell[list(state.grid.periodic)]
+        along = np.eye(3) if len(basis) == 3 else np.linalg.pinv(basis) @ basis if len(basis) else np.zeros((3, 3))
         strain = -np.sum(self._harmonics * overlap) * along + moments - exchange
-        heights = np.zeros((3, 3)) if periodic.all() else gradient.T @ (state.positions @ free)
+        if len(basis) == 3:
+            return strain.T
+        free = np.eye(3) - along
+        heights = gradient.T @ (state.positions @ free)
         total = strain @ along - free @ strain.T @ along + heights + free @ heights.T @ along
         return total.T
 
