@@ -24,7 +24,21 @@ COINCIDENT = 0.1
 COARSE = 0.1
 #: Structures that travel to a worker together in `predict`.
 BATCH = 16
+#: What a potential with energies gives, and what one with a response model may give.
+ENERGIES = ("energy", "free_energy", "energies", "forces", "stress")
+RESPONSES = ("dipole", "dielectric_tensor", "born_effective_charges")
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+
+
+#: What to say of properties that a structure does not define.
+UNDEFINED = {
+    "stress": "Stress needs a periodic structure with a volume; set its cell and pbc.",
+    "dielectric_tensor": "A dielectric tensor needs a structure that is periodic in all directions; ask for the "
+                         "polarizability instead.",
+    "dipole": "The dipole of a periodic or charged periodic structure is multivalued, and this potential's charges "
+              "depend on surroundings; train targets.dipole with order: [1].",
+    "born_effective_charges": "Born charges of a periodic structure need a potential trained on them, or on dipoles "
+                              "with targets.dipole.order: [1]."}
 
 
 class ExtrapolationWarning(UserWarning):
@@ -36,6 +50,11 @@ class LODECalculator(Calculator):
 
     One evaluation serves energy, forces and stress. The results are a pure function of the structure: the same input
     gives the same bits whatever was computed before and on however many threads, unless `pin_mesh` holds the mesh.
+
+    A potential with a response model also gives, when asked for one of them, `dipole` (e·Å, about the origin of
+    coordinates), `born_effective_charges` (e, Z[i, a, b] = ∂μ_a/∂r_ib) and `dielectric_tensor`, and with any of these
+    `extras["polarizability"]` (Å³, shape (3, 3)); see also `respond`. A potential without energies gives its response
+    in every evaluation, Born charges when asked.
 
     Parameters
     ----------
@@ -64,7 +83,7 @@ class LODECalculator(Calculator):
     """
 
     name = "ase_lode"
-    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
+    implemented_properties = list(ENERGIES)
     ignored_changes = {"initial_charges", "initial_magmoms"}
 
     def __init__(self, potential, *, skin=1.0, n_threads=None, charge=None, uncertainty=False,
@@ -84,6 +103,11 @@ class LODECalculator(Calculator):
         self._tolerance = tolerance
         self._evaluator = Evaluator(self.potential, tolerance)
         self._neighbors = NeighborList(self._evaluator.representation.cutoff, skin)
+        response = self._evaluator.response
+        given = [name for name in RESPONSES if response is not None and name in response.response.gives]
+        self.implemented_properties = [*(ENERGIES if self._evaluator.head is not None else ()), *given]
+        if response is not None:
+            self._response_neighbors = NeighborList(response.representation.cutoff, skin)
 
     def check_state(self, atoms, tol=0.0):
         """What changed since the last evaluation, to the last bit; ASE does not look at the charge in `atoms.info`."""
@@ -96,12 +120,40 @@ class LODECalculator(Calculator):
         return changes
 
     def calculate(self, atoms=None, properties=None, system_changes=all_changes):
-        """Evaluate energy, forces and stress together."""
+        """Evaluate energy, forces and stress together; the response when asked for, or when there is nothing else."""
+        kept = ({}, {}) if system_changes else (self.results, self.extras)
         super().calculate(atoms, properties, system_changes)
-        self.extras = {}
-        self.results, self.extras = self._evaluate(self.atoms, self._neighbors)
-        if "stress" in (properties or ()) and "stress" not in self.results:
-            raise PropertyNotImplementedError("Stress needs a periodic structure with a volume; set its cell and pbc.")
+        self.results, self.extras = kept
+        asked = properties or ()
+        if self._evaluator.head is not None and "energy" not in self.results:
+            results, extras = self._evaluate(self.atoms, self._neighbors)
+            self.results, self.extras = {**kept[0], **results}, {**kept[1], **extras}
+        if self._evaluator.head is None or set(RESPONSES).intersection(asked):
+            results, extras = self._respond(self.atoms, self._response_neighbors, "born_effective_charges" in asked)
+            self.results, self.extras = {**self.results, **results}, {**self.extras, **extras}
+        for name, advice in UNDEFINED.items():
+            if name in asked and name not in self.results:
+                raise PropertyNotImplementedError(advice)
+
+    def respond(self, atoms):
+        """Dipole and polarizability of a structure, whatever the calculator holds.
+
+        Returns
+        -------
+        dict
+            `dipole` (e·Å), `dielectric_tensor` and `polarizability` (Å³), as far as the potential gives them and the
+            structure defines them.
+
+        Raises
+        ------
+        ConfigError
+            The potential has no response model.
+        """
+        if self._evaluator.response is None:
+            raise ConfigError(f"The potential '{self.potential.name}' gives no dipole or polarizability; use one "
+                              "trained with targets.")
+        results, extras = self._respond(atoms, self._response_neighbors, born=False)
+        return {**results, **extras}
 
     def predict(self, structures, properties=("energy", "forces"), workers=None):
         """Results of many structures.
@@ -125,7 +177,8 @@ class LODECalculator(Calculator):
         ConfigError
             A property that this potential does not give.
         """
-        known = [*self.implemented_properties, *(["energy_uncertainty", "forces_uncertainty"] * self._uncertainty)]
+        known = [*self.implemented_properties, *(["energy_uncertainty", "forces_uncertainty"] * self._uncertainty),
+                 *(["polarizability"] * (self._evaluator.response is not None))]
         unknown = [name for name in properties if name not in known]
         if unknown:
             raise ConfigError(f"Properties {', '.join(unknown)} are not given by this calculator; choose from "
@@ -136,8 +189,14 @@ class LODECalculator(Calculator):
 
     def _predict(self, properties, atoms, n_threads):
         self._n_threads = n_threads or self._n_threads
-        results, extras = self._evaluate(atoms, None)
-        return {name: value for name, value in {**results, **extras}.items() if name in properties}
+        found = {}
+        if set(properties).intersection([*ENERGIES, "energy_uncertainty", "forces_uncertainty"]):
+            results, extras = self._evaluate(atoms, None)
+            found.update(results, **extras)
+        if set(properties).intersection([*RESPONSES, "polarizability"]):
+            results, extras = self._respond(atoms, None, "born_effective_charges" in properties)
+            found.update(results, **extras)
+        return {name: value for name, value in found.items() if name in properties}
 
     def pin_mesh(self, atoms):
         """Keep the particle mesh that fits `atoms` for all later cells: energies stay smooth while a cell changes.
@@ -184,6 +243,15 @@ class LODECalculator(Calculator):
             extras = {"energy_uncertainty": evaluation.energy_uncertainty,
                       "forces_uncertainty": evaluation.gradient_uncertainty}
         return results, extras
+
+    def _respond(self, atoms, neighbors, born):
+        """Response of a structure: results, and the polarizability."""
+        system = System.from_atoms(atoms, self._charge)
+        values = self._evaluator.response.evaluate(system, neighbors, self._n_threads, born)
+        self._judge(values, system)
+        results = {name: getattr(values, name) for name in RESPONSES if name in self.implemented_properties}
+        extras = {} if values.polarizability is None else {"polarizability": values.polarizability}
+        return {name: value for name, value in results.items() if value is not None}, extras
 
     def _judge(self, evaluation, system):
         """Warn of structures that the potential cannot know, or refuse them.

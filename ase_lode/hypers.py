@@ -200,6 +200,8 @@ class FileConfig(Strict):
     dipole: str | None = None
     #: Reference charges of the atoms in e.
     charges: str | None = None
+    #: The files' cells are dummies around isolated molecules (a zero cell says so by itself).
+    isolated: bool = False
     #: Name of the structure's class in reports, and the group that a split keeps together.
     config_type: str = "config_type"
 
@@ -255,6 +257,53 @@ class WeightsConfig(Strict):
     charges: float = Field(0.0, ge=0)
 
 
+class TargetConfig(Strict):
+    """A response to fit: where its labels are, and in which unit."""
+
+    #: Name of the label in the files.
+    key: str
+    #: Its unit; see `TARGET_UNITS` for each target's, the first of which is the default.
+    unit: str | None = None
+    #: Orders of the features. Dipole: 1 gives dipoles to atoms, 0 charges, which only isolated systems may have.
+    #: Tensors: 0 the trace, 2 the symmetric rest, 1 (Born charges) the antisymmetric part. All by default.
+    order: tuple[Literal[0, 1, 2], ...] | None = None
+    #: Which structures have the label; dielectric tensors exist in periodic ones alone.
+    systems: Literal["all", "isolated", "periodic"] = "all"
+    #: Origin that the dipoles of charged molecules refer to.
+    origin: Literal["coordinates", "center_of_mass"] | None = None
+
+
+#: Units of each target and what they are in e·Å, Å³, 1 and e (CODATA 2018); the first is the default.
+TARGET_UNITS = {
+    "dipole": {"e*angstrom": 1.0, "e*bohr": 0.529177210903, "debye": 0.20819433270},
+    "polarizability": {"angstrom^3": 1.0, "bohr^3": 0.529177210903**3, "e^2*angstrom^2/eV": 14.399645478},
+    "dielectric_tensor": {"1": 1.0},
+    "born_effective_charges": {"e": 1.0}}
+Target = Literal["dipole", "polarizability", "dielectric_tensor", "born_effective_charges"]
+#: Orders that a target can have.
+TARGET_ORDERS = {"dipole": (0, 1), "polarizability": (0, 2), "dielectric_tensor": (0, 2),
+                 "born_effective_charges": (0, 1, 2)}
+
+
+class ResponseConfig(Strict):
+    """Model of the responses: tensors of order λ, linear in products of scalars with equivariants.
+
+    The defaults serve molecules of six elements, liquid water and an oxide alike.
+    """
+
+    #: Density and fields; those of `model` unless given (without fields of learned sources).
+    density: DensityConfig | None = None
+    fields: list[FieldConfig] | None = None
+    #: Principal components of the density by centre element and l, a multiple of 8.
+    channels: int = Field(16, ge=8, le=64, multiple_of=8)
+    #: Principal components of the invariants that modulate; twice as many lower errors by 3 %.
+    scalars: int = Field(16, ge=0, le=128)
+    #: Products of density channels of each order, those of largest variance, a multiple of 8.
+    features: int = Field(256, ge=8, le=2048, multiple_of=8)
+    #: Strength of the regularisation; chosen on the validation data when absent.
+    regularisation: float | None = Field(None, gt=0)
+
+
 class OutputConfig(Strict):
     """Where the potential and its report go."""
 
@@ -273,7 +322,24 @@ class TrainConfig(Strict):
     model: ModelConfig
     data: DataConfig
     weights: WeightsConfig = WeightsConfig()
+    #: Responses to fit besides energies and forces, or alone (`energy: null, forces: null`).
+    targets: dict[Target, TargetConfig] = {}
+    response: ResponseConfig = ResponseConfig()
     output: OutputConfig = OutputConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        for name, target in self.targets.items():
+            if target.unit is not None and target.unit not in TARGET_UNITS[name]:
+                raise ValueError(f"targets.{name}: unit '{target.unit}' is unknown; use one of "
+                                 f"{', '.join(TARGET_UNITS[name])}")
+            if target.order is not None and not (target.order and set(target.order) <= set(TARGET_ORDERS[name])):
+                raise ValueError(f"targets.{name}: order must be among {list(TARGET_ORDERS[name])}")
+            if target.origin is not None and name != "dipole":
+                raise ValueError(f"targets.{name}: origin belongs to dipoles; remove it")
+        if any(f.sources == "learned" for f in self.response.fields or []):
+            raise ValueError("response.fields: sources must be charges or elements")
+        return self
 
 
 def read_config(kind, mapping):

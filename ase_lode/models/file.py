@@ -13,11 +13,13 @@ import numpy as np
 
 from ase_lode.errors import PotentialFileError
 
-#: Version of the format; files of another version are refused.
-SCHEMA = 1
+#: Version of the format, and of files with a response model; files of another version are refused.
+SCHEMA, RESPONSE_SCHEMA = 1, 2
 HEADER = "header.json"
 CHECKSUM = "sha256"
 ARRAYS = {"weights", "posterior", "lower", "upper"}
+#: Arrays of the response model begin with this.
+RESPONSE = "response_"
 
 
 def write(path, header, arrays):
@@ -29,10 +31,10 @@ def write(path, header, arrays):
     header : dict
         JSON-able.
     arrays : dict of arrays
-        Names from `ARRAYS`.
+        Names from `ARRAYS`, or beginning with `RESPONSE`.
     """
     path = Path(path)
-    members = {HEADER: json.dumps({**header, "schema": SCHEMA}, indent=1, sort_keys=True).encode()}
+    members = {HEADER: json.dumps({**header, "schema": _schema(arrays)}, indent=1, sort_keys=True).encode()}
     for name, array in sorted(arrays.items()):
         stream = io.BytesIO()
         np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
@@ -74,8 +76,9 @@ def read(path):
     except (OSError, ValueError, KeyError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
         raise PotentialFileError(f"{path} is damaged or not a potential file ({error}); get it again or retrain.") \
             from None
-    if header["schema"] != SCHEMA:
-        raise PotentialFileError(f"{path} has schema {header['schema']}, this version reads {SCHEMA}; update ase_lode.")
+    if header["schema"] != _schema(members):
+        raise PotentialFileError(f"{path} has schema {header['schema']}, this version reads {SCHEMA} and, with a "
+                                 f"response model, {RESPONSE_SCHEMA}; update ase_lode.")
     if checksum != _digest(members):
         raise PotentialFileError(f"{path} is damaged: its SHA-256 does not match; get it again or retrain.")
     arrays = {}
@@ -85,9 +88,13 @@ def read(path):
     return header, arrays, checksum
 
 
+def _schema(names):
+    return RESPONSE_SCHEMA if any(name.startswith(RESPONSE) for name in names) else SCHEMA
+
+
 def _array(path, name, data):
     """One array, refused before anything is allocated when its shape does not fit its bytes."""
-    if name.removesuffix(".npy") not in ARRAYS:
+    if name.removesuffix(".npy") not in ARRAYS and not name.startswith(RESPONSE):
         raise PotentialFileError(f"{path} holds an unknown array '{name}'; get it again or update ase_lode.")
     stream = io.BytesIO(data)
     try:

@@ -12,6 +12,7 @@ from ase_lode.hypers import ModelConfig, read_config
 from ase_lode.models import file
 from ase_lode.models.baseline import Baseline
 from ase_lode.models.network_head import NetworkHead
+from ase_lode.models.response import Response, ResponseEvaluator
 from ase_lode.models.ridge import RidgeHead
 from ase_lode.neighbors import NeighborList
 
@@ -54,8 +55,9 @@ class Potential:
     ----------
     model : ModelConfig
         With all defaults resolved, elements listed and charges known.
-    weights : array
-        In eV: of shape (elements, features) for a ridge head, all parameters in one row for a network.
+    weights : array or None
+        In eV: of shape (elements, features) for a ridge head, all parameters in one row for a network. None: the
+        potential gives no energies, its response alone.
     baseline : Baseline
     header : dict
         The card: name, level_of_theory, source, licence, errors, ...
@@ -65,9 +67,11 @@ class Potential:
         Smallest and largest coefficients at l = 0 in the training data.
     sha256 : str, optional
         Checksum of the file it was loaded from.
+    response : Response, optional
+        Dipole, polarizability, dielectric tensor, Born charges.
     """
 
-    def __init__(self, model, weights, baseline, header, posterior=None, ranges=None, sha256=None):
+    def __init__(self, model, weights, baseline, header, posterior=None, ranges=None, sha256=None, response=None):
         self.model = model
         self.weights = weights
         self.baseline = baseline
@@ -75,6 +79,7 @@ class Potential:
         self.posterior = posterior
         self.ranges = ranges
         self.sha256 = sha256
+        self.response = response
         #: The file it was loaded from, or None.
         self.path = None
 
@@ -94,14 +99,21 @@ class Potential:
         """Energy and derivatives of one `System`; see `Evaluator.evaluate`."""
         return self._evaluator.evaluate(system, n_threads=n_threads, gradient=gradient, uncertainty=uncertainty)
 
+    def respond(self, system, n_threads=1, born=True):
+        """Response of one `System`; see `ResponseEvaluator.evaluate`."""
+        return self._evaluator.response.evaluate(system, n_threads=n_threads, born=born)
+
     def save(self, path):
         """Write the potential file; an existing one is replaced in one step."""
-        arrays = {"weights": self.weights}
+        arrays = {} if self.weights is None else {"weights": self.weights}
         if self.posterior is not None:
             arrays["posterior"] = self.posterior
         if self.ranges is not None:
             arrays["lower"], arrays["upper"] = self.ranges
         header = {**self.header, "model": self.model.model_dump(mode="json"), "baseline": self.baseline.to_dict()}
+        if self.response is not None:
+            header["response"] = self.response.header()
+            arrays.update(self.response.arrays())
         file.write(path, header, arrays)
 
     @classmethod
@@ -117,9 +129,11 @@ class Potential:
         try:
             model = read_config(ModelConfig, header.pop("model"))
             baseline = Baseline.from_dict(header.pop("baseline"))
-            weights, posterior = arrays["weights"], arrays.get("posterior")
+            response = Response.read(header.pop("response"), arrays) if "response" in header else None
+            weights = arrays["weights"] if response is None else arrays.get("weights")
+            posterior = arrays.get("posterior")
             ranges = (arrays["lower"], arrays["upper"]) if "lower" in arrays else None
-            potential = cls(model, weights, baseline, header, posterior, ranges, checksum)
+            potential = cls(model, weights, baseline, header, posterior, ranges, checksum, response)
             potential.path = str(Path(path).resolve())
             potential._check_shapes()
             baseline.check(potential.elements)
@@ -128,6 +142,10 @@ class Potential:
         return potential
 
     def _check_shapes(self):
+        if self.response is not None and list(self.response.model.elements) != self.elements:
+            raise ValueError("the response model is of other elements")
+        if self.weights is None:
+            return
         head = self._evaluator.head
         if self.weights.shape != head.shape:
             raise ValueError(f"weights have the shape {self.weights.shape}, the model needs {head.shape}")
@@ -151,16 +169,19 @@ class Evaluator:
 
     Attributes
     ----------
-    head : RidgeHead or NetworkHead
+    head : RidgeHead, NetworkHead or None
+        None where the potential gives no energies.
+    response : ResponseEvaluator or None
     representation : Representation or Network
-        With `cutoff` and `fields`.
+        With `cutoff` and `fields`; of the energies where there are any.
     """
 
     def __init__(self, potential, tolerance=TOLERANCE):
         self.potential = potential
         kinds = {"ridge": RidgeHead, "network": NetworkHead}
-        self.head = kinds[potential.model.head.type](potential, tolerance)
-        self.representation = self.head.representation
+        self.head = None if potential.weights is None else kinds[potential.model.head.type](potential, tolerance)
+        self.response = None if potential.response is None else ResponseEvaluator(potential.response, tolerance)
+        self.representation = (self.head or self.response).representation
 
     def evaluate(self, system, neighbors=None, n_threads=1, gradient=True, uncertainty=False):
         """Energy and derivatives of one structure.

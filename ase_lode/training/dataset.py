@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from ase.data import vdw_radii as VDW_RADII  # noqa: F401  Å, NaN where unknown
 
 from ase_lode.errors import DataError, LODEError
 from ase_lode.system import System
+from ase_lode.training.targets import expected, response_labels
 
 #: eV per unit and Å per unit (CODATA 2018).
 ENERGY_UNITS = {"eV": 1.0, "meV": 1e-3, "hartree": 27.211386245988, "rydberg": 13.605693122994,
@@ -45,6 +46,8 @@ class Structure:
         In e·Å.
     charges : array, shape (atoms,)
         Reference charges in e.
+    response : dict of array
+        Labels of the response by target, in e·Å, Å³, 1 and e.
     config_type, group : str
         Class of the structure in reports; group that a split keeps together.
     """
@@ -57,6 +60,7 @@ class Structure:
     charges: np.ndarray | None = None
     config_type: str = "all"
     group: str | None = None
+    response: dict = field(default_factory=dict)
 
     def __len__(self):
         return len(self.system)
@@ -140,7 +144,7 @@ def labels_of(atoms):
     return {**arrays, **atoms.info, **results}
 
 
-def read_structures(config, units, *, folder=".", data_folder=None, group_by=None, progress=None):
+def read_structures(config, units, *, folder=".", data_folder=None, group_by=None, progress=None, targets=None):
     """Structures of one section of the configuration, every requested label present.
 
     Parameters
@@ -155,6 +159,8 @@ def read_structures(config, units, *, folder=".", data_folder=None, group_by=Non
         Info key to remember as each structure's group.
     progress : Progress, optional
         Where to report.
+    targets : dict of TargetConfig, optional
+        Responses to read, see `ase_lode.training.targets`.
 
     Returns
     -------
@@ -170,7 +176,8 @@ def read_structures(config, units, *, folder=".", data_folder=None, group_by=Non
     names = [config.file] if isinstance(config.file, str) else config.file
     paths = [find_file(name, folder, data_folder) for name in names]
     keys = {label: getattr(config, label) for label in LABELS if getattr(config, label) is not None}
-    structures, present, known = [], dict.fromkeys(keys, 0), {}
+    structures, present, known, targets = [], dict.fromkeys(keys, 0), {}, targets or {}
+    responses = {name: [0, 0] for name in targets}  # structures that should have the label, and that have it
     for path in paths:
         items = read_atoms(path)
         for index, atoms in enumerate(progress.track(items, f"reading {path.name}") if progress else items):
@@ -181,17 +188,27 @@ def read_structures(config, units, *, folder=".", data_folder=None, group_by=Non
                       for label, key in keys.items() if key in found}
             for label in values:
                 present[label] += 1
-            structures.append(_structure(atoms, found, values, units, config.config_type, group_by))
-    _refuse_missing(present, keys, known, len(structures), ", ".join(path.name for path in paths))
+            structure = _structure(atoms, found, values, units, config, group_by)
+            labels = response_labels(found, structure.system, atoms.get_masses(), targets,
+                                     f"structure {index} of {path}")
+            dipole = labels.get("dipole") if structure.dipole is None else structure.dipole
+            structure = replace(structure, response=labels, dipole=dipole)
+            for name, target in targets.items():
+                responses[name][0] += expected(name, target, structure.system)
+                responses[name][1] += name in structure.response
+            structures.append(structure)
+    where = ", ".join(path.name for path in paths)
+    _refuse_missing(present, keys, known, len(structures), where)
+    _refuse_missing_responses(responses, targets, known, where)
     if group_by is not None and any(s.group is None for s in structures):
         raise DataError(f"group_by: not every structure has the info key '{group_by}'; its keys are "
                         f"{', '.join(sorted(map(str, known)))}.")
     return structures, paths
 
 
-def _structure(atoms, found, values, units, config_type, group_by):
+def _structure(atoms, found, values, units, config, group_by):
     eV, length = ENERGY_UNITS[units.energy], LENGTH_UNITS[units.length]
-    if not atoms.cell.array.any():
+    if config.isolated or not atoms.cell.array.any():
         atoms.pbc = False
     system = System.from_atoms(atoms)
     stress = values.get("stress")
@@ -204,7 +221,7 @@ def _structure(atoms, found, values, units, config_type, group_by):
         forces=values["forces"] * eV / length if "forces" in values else None,
         stress=stress if system.pbc.all() else None,
         dipole=values["dipole"] * length if "dipole" in values else None, charges=values.get("charges"),
-        config_type=str(found.get(config_type, "all")), group=None if group is None else str(group))
+        config_type=str(found.get(config.config_type, "all")), group=None if group is None else str(group))
 
 
 def _number(value, label, key, n, where):
@@ -253,6 +270,15 @@ def _refuse_missing(present, keys, known, total, where):
         near = difflib.get_close_matches(keys[label], able, n=1, cutoff=0.4) or able[:1]
         hints.append(f"set '{label}' to " + (f"'{near[0]}' (nearest to '{keys[label]}') or null" if near else "null"))
     raise DataError(f"{where}: {counts}. In its section of the configuration {'; '.join(hints)}, or complete the file.")
+
+
+def _refuse_missing_responses(counts, targets, known, where):
+    for name, (needed, found) in counts.items():
+        if found < needed or needed == 0:
+            near = difflib.get_close_matches(targets[name].key, sorted(map(str, known)), n=1, cutoff=0.4)
+            hint = f", the nearest key is '{near[0]}'" if near and near[0] != targets[name].key else ""
+            raise DataError(f"{where}: {name} {found}/{needed} under '{targets[name].key}'{hint}. Correct "
+                            f"targets.{name}.key, or its systems, or remove the target.")
 
 
 def split(structures, validation, seed):

@@ -6,10 +6,14 @@ from functools import partial
 import numpy as np
 
 from ase_lode.cluster import spread
+from ase_lode.hypers import TARGET_UNITS
 from ase_lode.system import CHEMICAL_SYMBOLS
 
 #: Unit of each label's errors; energies are per atom.
-UNITS = {"energy": "eV/atom", "forces": "eV/Å", "stress": "eV/Å³"}
+UNITS = {"energy": "eV/atom", "forces": "eV/Å", "stress": "eV/Å³", "dipole": "e·Å", "polarizability": "Å³",
+         "dielectric_tensor": "1", "born_effective_charges": "e"}
+#: Labels of the response that grow with the structure.
+EXTENSIVE = ("dipole", "polarizability")
 #: Structures that travel to a worker together.
 BATCH = 16
 
@@ -21,7 +25,7 @@ class Comparison:
     Attributes
     ----------
     reference, predicted, sigma : dict of list of array
-        By label ("energy", "forces", "stress"), one array per structure; energies per atom; `sigma` has None where no
+        By label (the keys of `UNITS`), one array per structure; energies per atom; `sigma` has None where no
         uncertainty was asked for or known.
     structures : dict of list of Structure
         By label, the structure of each array.
@@ -46,12 +50,26 @@ class Comparison:
     def summary(self):
         """Errors per label, and of the energies and forces per element and class, as plain numbers."""
         result = {label: {**_errors(self.errors(label)), "unit": UNITS[label]} for label in self.reference}
+        for label in set(result) & set(TARGET_UNITS):
+            result[label].update(self._of_response(label))
         if "forces" in self.reference:
             result["forces_by_element"] = self._by_element()
         for label in self.reference:
             classes = self._by_class(label)
             if len(classes) > 1:
                 result[f"{label}_by_config_type"] = classes
+        return result
+
+    def _of_response(self, label):
+        """Share of the components' spread that the error is and, where the label grows with the structure, per atom."""
+        values = np.concatenate([np.reshape(r, (-1, 3 if label == "dipole" else 9)) for r in self.reference[label]])
+        spread = float(np.sqrt(np.mean((values - values.mean(axis=0)) ** 2)))
+        rmse = np.sqrt(np.mean(self.errors(label) ** 2))
+        result = {"percent_of_spread": float(100 * rmse / spread) if spread > 0 else None}
+        if label in EXTENSIVE:
+            pairs = zip(self.predicted[label], self.reference[label], self.structures[label])
+            errors = np.concatenate([(p - r).ravel() / len(s) for p, r, s in pairs])
+            result["rmse_per_atom"] = float(np.sqrt(np.mean(errors**2)))
         return result
 
     def _by_element(self):
@@ -107,11 +125,14 @@ def compare(potential, structures, n_threads=1, progress=None, label="", uncerta
     """
     result = Comparison()
     stride = max(1, -(-len(structures) // uncertain)) if uncertain else len(structures) + 1
-    items = ((structure.system, index % stride == 0) for index, structure in enumerate(structures, start=1))
+    items = ((structure.system, index % stride == 0, has_energies(structure), tuple(structure.response))
+             for index, structure in enumerate(structures, start=1))
     outcomes = spread(partial(_evaluate, potential, n_threads), items, workers, BATCH)
     outcomes = progress.track(outcomes, label, len(structures)) if progress else outcomes
-    for out, structure in zip(outcomes, structures):  # in this order, for track to see its end
+    for (out, responses), structure in zip(outcomes, structures):  # in this order, for track to see its end
         n = len(structure)
+        for label, reference in structure.response.items():
+            result.add(structure, label, reference, responses[label])
         if structure.energy is not None:
             sigma = None if out.energy_uncertainty is None else out.energy_uncertainty / n
             result.add(structure, "energy", structure.energy / n, out.energy / n, sigma)
@@ -122,9 +143,21 @@ def compare(potential, structures, n_threads=1, progress=None, label="", uncerta
     return result
 
 
+def has_energies(structure):
+    """Whether a structure has an energy, forces or a stress."""
+    return any(label is not None for label in (structure.energy, structure.forces, structure.stress))
+
+
 def _evaluate(potential, n_threads, item, worker_threads):
-    system, uncertainty = item
-    return potential.evaluate(system, n_threads=worker_threads or n_threads, uncertainty=uncertainty)
+    system, uncertainty, energies, labels = item
+    n_threads = worker_threads or n_threads
+    evaluation, responses = None, {}
+    if energies:
+        evaluation = potential.evaluate(system, n_threads=n_threads, uncertainty=uncertainty)
+    if labels:
+        values = potential.respond(system, n_threads, born="born_effective_charges" in labels)
+        responses = {label: getattr(values, label) for label in labels}
+    return evaluation, responses
 
 
 def voigt(tensor):

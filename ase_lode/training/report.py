@@ -7,7 +7,10 @@ import io
 import numpy as np
 
 LABELS = {"energy": ("Energy", "eV/atom", 1e3, "meV/atom"), "forces": ("Forces", "eV/Å", 1e3, "meV/Å"),
-          "stress": ("Stress", "eV/Å³", 1e3, "meV/Å³")}
+          "stress": ("Stress", "eV/Å³", 1e3, "meV/Å³"), "dipole": ("Dipole", "e·Å", 1e3, "me·Å"),
+          "polarizability": ("Polarizability", "Å³", 1.0, "Å³"),
+          "dielectric_tensor": ("Dielectric tensor", "1", 1.0, "1"),
+          "born_effective_charges": ("Born effective charges", "e", 1e3, "me")}
 COLOURS = {"train": "#9aa5b1", "validation": "#c2410c", "test": "#c2410c"}
 #: Points drawn per panel: more are not seen.
 POINTS = 20_000

@@ -20,10 +20,11 @@ from ase_lode.training.charges import fit_charges
 from ase_lode.training.contact import closest_distances, contact_distances
 from ase_lode.training.dataset import read_structures, sha256, split
 from ase_lode.training.files import write_whole
-from ase_lode.training.metrics import compare
+from ase_lode.training.metrics import compare, has_energies
 from ase_lode.training.network_training import NetworkTraining
-from ase_lode.training.problem import Problem
+from ase_lode.training.problem import Problem, Trained
 from ase_lode.training.progress import Progress
+from ase_lode.training.response_training import ResponseTraining
 from ase_lode.training.ridge_training import RidgeTraining
 from ase_lode.training.rows import KINDS, Scales, label_spreads
 
@@ -93,21 +94,26 @@ def train(config, data_folder=None, check=False, quiet=False):
     n_threads = available_threads()
     scales, spreads = residual_scales(config.weights, data, baseline)
     directory = folder / config.output.directory
+    problem = Problem(config, model, data, baseline, scales, directory, n_threads)
     kinds = {"ridge": RidgeTraining, "network": NetworkTraining}
-    training = kinds[model.head.type](Problem(config, model, data, baseline, scales, directory, n_threads))
+    training = kinds[model.head.type](problem) if has_energies(data.train[0]) else NoEnergies(problem)
     plan = {**describe(config, data, spreads), **training.plan()}
+    responding = ResponseTraining(config, model, data, n_threads) if config.targets else None
+    if responding is not None:
+        plan.update(responding.plan())
     progress.say("\n".join(f"{key}: {value}" for key, value in plan.items()))
     if check:
         return None, plan
     fit = training.fit(progress)
+    response, outcome = responding.fit(progress) if responding is not None else (None, {})
     card = {"name": config.output.name, **config.output.card, **provenance(config, data, model, closest), **fit.header}
-    potential = Potential(model, fit.weights, fit.baseline, card, fit.posterior, fit.ranges)
+    potential = Potential(model, fit.weights, fit.baseline, card, fit.posterior, fit.ranges, response=response)
     comparisons = {"train": compare(potential, data.train, n_threads, progress, "errors, training")}
     if data.held:
         comparisons["validation"] = compare(potential, data.held, n_threads, progress, "errors, validation",
                                             uncertain=UNCERTAIN)
     report = {**plan, "errors": {part: c.summary() for part, c in comparisons.items()},
-              "coverage": {part: c.coverage() for part, c in comparisons.items()}, **fit.report}
+              "coverage": {part: c.coverage() for part, c in comparisons.items()}, **fit.report, **outcome}
     potential.header["errors"] = {part: c.summary() for part, c in comparisons.items()}
     potential, report["force_check"] = save_checked(potential, directory, data.train, n_threads)
     report["seconds"] = round(perf_counter() - start, 1)
@@ -115,6 +121,24 @@ def train(config, data_folder=None, check=False, quiet=False):
     training.clean()
     progress.say(f"saved {directory / config.output.name}.lode after {report['seconds']} s")
     return potential, report
+
+
+class NoEnergies:
+    """In place of a head's training when responses alone are fitted."""
+
+    def __init__(self, problem):
+        self._baseline = problem.baseline
+
+    def plan(self):
+        """Nothing to add."""
+        return {}
+
+    def fit(self, progress):
+        """No weights."""
+        return Trained(None, self._baseline, None, None, {}, {})
+
+    def clean(self):
+        """Nothing was left on the way."""
 
 
 def read_training(config):
@@ -143,11 +167,11 @@ def read_training(config):
 def read_data(config, folder, data_folder, progress):
     """Training and validation structures, every requested label present."""
     settings = config.data.validation
-    where = {"folder": folder, "data_folder": data_folder, "progress": progress}
+    where = {"folder": folder, "data_folder": data_folder, "progress": progress, "targets": config.targets}
     source = _needed(config.data.train, config.weights)
-    if source.energy is None and source.forces is None:
+    if source.energy is None and source.forces is None and not config.targets:
         raise ConfigError("Neither energies nor forces would be fitted; name data.train.energy or data.train.forces "
-                          "and give it a weight.")
+                          "and give it a weight, or name targets.")
     structures, paths = read_structures(source, config.data.units, group_by=settings.group_by, **where)
     if settings.file is None:
         train_at, held_at = split(structures, settings, config.seed)
@@ -217,7 +241,8 @@ def describe(config, data, spreads):
     return {"name": config.output.name, "seed": config.seed,
             "structures": {"train": len(data.train), "validation": len(data.held)},
             "atoms": int(sum(len(s) for s in data.train)),
-            "labels": {names[kind]: sum(getattr(s, kind) is not None for s in data.train) for kind in KINDS},
+            "labels": {names[kind]: sum(getattr(s, kind) is not None for s in data.train) for kind in KINDS
+                       if has_energies(data.train[0])},
             "label_spread": {kind: float(spread) for kind, spread in spreads.items()}}
 
 
@@ -264,21 +289,34 @@ def versions():
 
 
 def save_checked(potential, directory, structures, n_threads):
-    """Save under a temporary name, load, compare forces with energy differences, and only then take the name."""
+    """Save under a temporary name, load, compare derivatives with differences, and only then take the name.
+
+    Forces are compared with differences of the energy or, where there is none, Born charges with those of the dipole.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     final = directory / f"{potential.name}.lode"
     draft = directory / f".{potential.name}.{os.getpid()}.lode"
     try:
         potential.save(draft)
         strained = max(structures, key=lambda s: 0.0 if s.forces is None else np.linalg.norm(s.forces) / len(s))
-        deviation = force_deviation(load_potential(draft), strained.system, n_threads)
+        name, whole, deviation = deviation_of(load_potential(draft), strained.system, n_threads)
         if not deviation < FORCE_TOLERANCE:
-            raise LODEError(f"The forces of the saved potential differ from its energy differences by {deviation:.1e}; "
-                            "nothing was written, please report this with the configuration.")
+            raise LODEError(f"The {name} of the saved potential differ from its {whole} differences by "
+                            f"{deviation:.1e}; nothing was written, please report this with the configuration.")
         os.replace(draft, final)
     finally:
         draft.unlink(missing_ok=True)
-    return load_potential(final), {"relative_deviation": deviation, "atoms": len(strained)}
+    return load_potential(final), {"of": name, "relative_deviation": deviation, "atoms": len(strained)}
+
+
+def deviation_of(potential, system, n_threads):
+    """Derivatives that can be compared with differences, of what, and their relative deviation; 0 where none can."""
+    if potential.weights is not None:
+        return "forces", "energy", force_deviation(potential, system, n_threads)
+    values = potential.respond(system, n_threads)
+    if values.dipole is None or "born_effective_charges" in potential.response.targets:
+        return "derivatives", "nonexistent", 0.0
+    return "Born charges", "dipole", born_deviation(potential, system, values.born_effective_charges, n_threads)
 
 
 def force_deviation(potential, system, n_threads=1, step=2e-4):
@@ -286,14 +324,27 @@ def force_deviation(potential, system, n_threads=1, step=2e-4):
     direction = np.random.default_rng(0).standard_normal(system.positions.shape)
     direction /= np.linalg.norm(direction, axis=1).max()
 
-    def slope(h):
-        ends = [potential.evaluate(replace(system, positions=system.positions + sign * h * direction),
-                                   n_threads=n_threads).energy for sign in (1, -1)]
+    gradient = potential.evaluate(system, n_threads=n_threads).gradient
+    slope = _slope(lambda moved: potential.evaluate(moved, n_threads=n_threads).energy, system, direction, step)
+    return float(abs(slope - np.sum(gradient * direction)) / max(np.linalg.norm(gradient), 1e-3))
+
+
+def born_deviation(potential, system, charges, n_threads=1, step=2e-4):
+    """Relative difference between Born charges along one direction and Richardson's difference of dipoles."""
+    direction = np.random.default_rng(0).standard_normal(system.positions.shape)
+    direction /= np.linalg.norm(direction, axis=1).max()
+    slope = _slope(lambda moved: potential.respond(moved, n_threads, born=False).dipole, system, direction, step)
+    expected = np.einsum("iab,ib->a", charges, direction)
+    return float(np.linalg.norm(slope - expected) / max(np.linalg.norm(charges), 1e-3))
+
+
+def _slope(function, system, direction, step):
+    """Derivative of a function of a system along a direction, by Richardson's central differences."""
+    def difference(h):
+        ends = [function(replace(system, positions=system.positions + sign * h * direction)) for sign in (1, -1)]
         return (ends[0] - ends[1]) / (2 * h)
 
-    gradient = potential.evaluate(system, n_threads=n_threads).gradient
-    difference = (4 * slope(step / 2) - slope(step)) / 3 - np.sum(gradient * direction)
-    return float(abs(difference) / max(np.linalg.norm(gradient), 1e-3))
+    return (4 * difference(step / 2) - difference(step)) / 3
 
 
 def write(directory, config, potential, report, comparisons):

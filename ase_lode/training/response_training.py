@@ -1,0 +1,267 @@
+"""Training of a response model: channels from the data, then one regularised least-squares problem for each tensor."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from ase_lode.errors import DataError
+from ase_lode.features.equivariants import ORDERS, spherical_tensor, spherical_vector
+from ase_lode.features.representation import Representation
+from ase_lode.hypers import ModelConfig
+from ase_lode.models.response import Response, ResponseEvaluator, clausius_mossotti
+from ase_lode.models.response_features import ResponseFeatures
+from ase_lode.training.response_channels import SAMPLE, choose_channels, choose_groups, choose_scalars
+from ase_lode.training.response_solve import OverColumns, OverRows
+from ase_lode.training.ridge_training import finite, widen
+from ase_lode.training.targets import order_names, unit
+
+#: Fewer validation structures than this do not choose the regularisation.
+FEW = 5
+#: Most rows of a problem solved over its rows (1.2 GB), and most columns of one solved over its columns.
+MOST_ROWS, MOST_COLUMNS = 12_000, 12_000
+
+
+def response_model(config, model):
+    """Density and fields of the response model, resolved.
+
+    Parameters
+    ----------
+    config : ResponseConfig
+    model : ModelConfig
+        The potential's, complete.
+    """
+    fields = config.fields
+    if fields is None:
+        fields = [field for field in model.fields if field.sources != "learned"]
+    return ModelConfig(elements=model.elements, density=config.density or model.density, fields=fields,
+                       charges=model.charges).resolved()
+
+
+@dataclass
+class Prepared:
+    """One structure with its channels, kept for all passes over the data."""
+
+    structure: object
+    species: np.ndarray
+    channels: np.ndarray
+    gates: np.ndarray = None
+
+    def __len__(self):
+        return len(self.species)
+
+    @property
+    def arms(self):
+        """Positions from their mean, (atoms, 3)."""
+        positions = self.structure.system.positions
+        return positions - positions.mean(axis=0)
+
+
+class ResponseTraining:
+    """Channels, products and scalars from the training structures, then weights of every target.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    model : ModelConfig
+        The potential's, complete and resolved.
+    data : Data
+    n_threads : int
+    """
+
+    def __init__(self, config, model, data, n_threads):
+        self._config, self._data, self._n_threads = config, data, n_threads
+        self._model = response_model(config.response, model)
+        self._representation = Representation(self._model)
+
+    def plan(self):
+        """What will be fitted: number of labels, unit and orders of each target."""
+        return {"targets": {name: {"labels": sum(name in s.response for s in self._data.train), "key": target.key,
+                                   "unit": target.unit or "default", "order": order_names(name, target),
+                                   "read_as": f"times {unit(name, target):.10g}"}
+                            for name, target in self._config.targets.items()}}
+
+    def fit(self, progress):
+        """Solve.
+
+        Returns
+        -------
+        response : Response
+        report : dict
+        """
+        settings = self._config.response
+        prepared = self._prepare(progress)
+        n_train = len(self._data.train)
+        train, held = prepared[:n_train], prepared[n_train:]
+        weights, report = {}, {}
+        with threadpool_limits(self._n_threads):
+            for name, target in self._config.targets.items():
+                fitter = TargetFit(name, order_names(name, target), self._features, self._evaluator, settings)
+                found, report[name] = fitter.fit([p for p in train if name in p.structure.response],
+                                                 [p for p in held if name in p.structure.response], progress)
+                weights.update(found)
+        groups = {order: self._groups[order].tolist() for order in self._groups}
+        targets = {name: {"key": target.key, "unit": target.unit or "", "origin": target.origin or "",
+                          "systems": target.systems, "order": order_names(name, target),
+                          "structures": sum(name in s.response for s in self._data.train)}
+                   for name, target in self._config.targets.items()}
+        response = Response(self._model, self._features.turn, self._features.mean, self._features.scalars, groups,
+                            weights, self._ranges, targets)
+        return response, {"response": report}
+
+    def _environments(self, structures):
+        for structure in structures:
+            yield self._representation.compute(structure.system, n_threads=self._n_threads)
+
+    def _prepare(self, progress):
+        """Choose channels, products and scalars; channels and gates of every structure."""
+        settings, representation = self._config.response, self._representation
+        layout, n = representation.layout, len(self._model.elements)
+        train, held = self._data.train, self._data.held
+        lower = np.full((n, len(layout.scales[0].channels)), np.inf)
+        upper = -lower
+
+        def watched():
+            for one in self._environments(progress.track(train, "response: channels")):
+                widen(lower, upper, one.species, one.coefficients[:, 0, layout.scales[0].channels])
+                yield one
+
+        turn, first_density = choose_channels(watched(), layout, n, settings.channels)
+        self._ranges = finite(lower, upper)
+        features = ResponseFeatures(turn, {})
+        prepared = []
+        structures = progress.track(train + held, "response: environments")
+        for structure in structures:
+            one = next(self._environments([structure]))
+            prepared.append(Prepared(structure, one.species, features.channels(one.coefficients, one.species)))
+        sample = np.concatenate([p.channels for p in prepared[: len(train)]])
+        sample = np.ascontiguousarray(sample[np.linspace(0, len(sample) - 1, min(SAMPLE, len(sample))).astype(int)])
+        orders = {"0"}.union(*(order_names(*item) for item in self._config.targets.items()))
+        self._groups = {order: choose_groups(sample, order, settings.features, first_density,
+                                             len(self._model.fields)) for order in sorted(orders)}
+        features = ResponseFeatures(turn, self._groups)
+        invariants = features.equivariants["0"]
+        mean, scalars = choose_scalars(((p.species, invariants.compute(p.channels)[:, 0])
+                                        for p in prepared[: len(train)]), n, settings.scalars)
+        self._features = ResponseFeatures(turn, self._groups, mean, scalars)
+        for one in prepared:
+            one.gates = self._features.gates(one.channels, one.species)
+        empty = Response(self._model, turn, mean, scalars, self._groups, {}, self._ranges, {})
+        self._evaluator = ResponseEvaluator(empty)
+        return prepared
+
+
+class TargetFit:
+    """The weights of one target, order by order; those of a dipole together.
+
+    Rows are the spherical components of the labels less what is known beforehand, structure by structure or (Born
+    charges) atom by atom; columns are products of scalars with features, by centre element. A structure of N atoms
+    weighs 1/N, since the errors of sums grow with √N.
+
+    Parameters
+    ----------
+    name : str
+    orders : list of str
+    features : ResponseFeatures
+    evaluator : ResponseEvaluator
+        Gives the charges of the fields.
+    settings : ResponseConfig
+    """
+
+    def __init__(self, name, orders, features, evaluator, settings):
+        self.name, self.orders, self.features, self.evaluator = name, orders, features, evaluator
+        self.regularisation = settings.regularisation
+        self.n_elements = len(features.turn)
+        self.per_atom = name == "born_effective_charges"
+
+    def fit(self, train, held, progress):
+        """Weights by (target, order), and what the report says."""
+        if not train:
+            raise DataError(f"No training structure has the label of target {self.name}; check its key and systems.")
+        internal = len(held) < FEW
+        chosen_on = "a tenth of the training structures, fitted afterwards" if internal else "validation"
+        if internal:
+            count = max(1, len(train) // 10) if len(train) > 1 else 0
+            train, held = train[: len(train) - count], train[len(train) - count :]
+        solve = self._fit_atoms if self.per_atom else self._fit_sums
+        weights, report = {}, {"chosen_on": chosen_on}
+        for orders in [self.orders] if self.name == "dipole" else [[order] for order in self.orders]:
+            base = self._base(orders, train)
+            targets = [self._target(one, orders, base) for one in train + held]
+            label = f"response: {self.name}, order {' and '.join(orders)}"
+            found, strengths = solve(orders, train, held, internal, targets, progress, label)
+            report["+".join(orders)] = {"regularisation": strengths}
+            if base is not None:
+                found["0"][:, 0, 0] += base  # the first feature is the constant
+            weights.update({(self.name, order): array for order, array in found.items()})
+        return weights, report
+
+    def _fit_sums(self, orders, train, held, refit, targets, progress, label):
+        columns = self.n_elements * self.features.n_gates * sum(self.features.equivariants[o].n_features
+                                                                for o in orders)
+        rows = sum(map(len, targets))
+        if rows <= MOST_ROWS:
+            solver = OverRows(self, orders, train, held, refit)
+        elif columns <= MOST_COLUMNS:
+            solver = OverColumns(self, orders, train, held, refit, range(self.n_elements))
+        else:
+            raise DataError(f"{self.name}: {rows} rows of {columns} columns are too many for memory; lower "
+                            "response.features or response.scalars, or take fewer structures.")
+        weights, strength, _ = solver.solve(targets, self.regularisation, progress, label)
+        return weights, strength
+
+    def _fit_atoms(self, orders, train, held, refit, targets, progress, label):
+        """The tensors of the atoms of every element by themselves."""
+        order, size = orders[0], ORDERS[orders[0]].size
+        weights, strengths, structures = 0.0, {}, train + held
+        for s, element in enumerate(self.evaluator.representation.elements):
+            parts = [values.reshape(-1, size)[one.species == s].ravel() for one, values in zip(structures, targets)]
+            if not any(map(len, parts[: len(train)])):
+                continue
+            solver = OverColumns(self, [order], train, held, refit, [s])
+            found, strengths[element], _ = solver.solve(parts, self.regularisation, progress, f"{label}, {element}")
+            weights = weights + found[order]
+        return {order: weights}, strengths
+
+    def labels(self, one, orders):
+        """Components of the label of one structure less what the fields' charges give, (rows,)."""
+        value, system = one.structure.response[self.name], one.structure.system
+        if self.name == "dipole":
+            return spherical_vector(value - self.evaluator.field_charges(system, one.species) @ system.positions)
+        if self.name == "dielectric_tensor":
+            value = clausius_mossotti(value, system.measure)
+        return spherical_tensor(value)[orders[0]].ravel()
+
+    def rows(self, one, order, s):
+        """Features of the atoms of one element, summed unless labels are per atom: (rows, scalars x features)."""
+        centres = np.flatnonzero(one.species == s)
+        gates = one.gates[centres]
+        values = self.features.equivariants[order].compute(np.ascontiguousarray(one.channels[centres]))
+        if self.name == "dipole" and order == "0":
+            values = spherical_vector(one.arms[centres])[:, :, None] * values
+        n, m, f = values.shape
+        if self.per_atom:
+            return np.einsum("ia,imf->imaf", gates, values).reshape(n * m, -1)
+        return (gates.T @ values.reshape(n, m * f)).reshape(-1, m, f).transpose(1, 0, 2).reshape(m, -1)
+
+    def weight(self, one):
+        """Weight of the residuals of a structure."""
+        return 1.0 if self.per_atom else 1 / np.sqrt(len(one))
+
+    def _base(self, orders, train):
+        """What the elements alone explain of order 0, by least squares: a number for each element, or None."""
+        if "0" not in orders:
+            return None
+        rows = np.concatenate([self.weight(one) * self._base_rows(one) for one in train])
+        targets = np.concatenate([self.weight(one) * self.labels(one, orders) for one in train])
+        return np.linalg.lstsq(rows, targets, rcond=1e-8)[0]
+
+    def _base_rows(self, one):
+        member = (one.species[:, None] == np.arange(self.n_elements)).astype(float)
+        if self.per_atom:
+            return member
+        return spherical_vector(one.arms).T @ member if self.name == "dipole" else member.sum(axis=0)[None]
+
+    def _target(self, one, orders, base):
+        values = self.labels(one, orders)
+        return self.weight(one) * (values if base is None else values - self._base_rows(one) @ base)
