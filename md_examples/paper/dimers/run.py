@@ -1,0 +1,121 @@
+"""Pairs of charged (C), polar (P) and apolar (A) side chains, beyond the distances of training."""
+
+import os
+import sys
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from matplotlib.figure import Figure
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from common import arguments, energies, fitted, rmse, table  # noqa: E402
+
+RECIPE = HERE / "train.yaml"
+CLASSES = ("CC", "CP", "CA", "PP", "PA", "AA")
+#: Charges of the elements in e, roughly: each structure shifts them to its total charge.
+CHARGES = {"H": 0.3, "C": 0.1, "N": -0.4, "O": -0.6, "S": -0.4}
+#: Pairs of scales, 0 the density and 1 the field.
+PRODUCTS = {"ρ⊗ρ": [[0, 0]], "V⊗V": [[1, 1]], "ρ⊗V": [[0, 1]], "ρ⊗ρ + V⊗V": [[0, 0], [1, 1]],
+            "ρ⊗ρ + ρ⊗V": [[0, 0], [0, 1]], "all": None}
+EXPONENTS = (1, 3, 6)
+#: Pairs of a class to train on, the others test; distances of each pair to train on, of 13 and of 10.
+TRAINED, NEAR, NEAR_BFDB = (3, 10, 30), 8, 6
+
+
+def model(frames, products, exponent=1):
+    """Return keys of the model section."""
+    elements = sorted({symbol for atoms in frames for symbol in atoms.symbols})
+    field = {"exponent": exponent, "max_angular": 2, "sources": "charges"}
+    return {"fields": [field], "invariants": PRODUCTS[products], "charges": {e: CHARGES[e] for e in elements}}
+
+
+def values(frames):
+    """Return the reference interaction energies (eV)."""
+    return np.array([atoms.info["interaction"] for atoms in frames])
+
+
+def curves_of(frames):
+    """Return lists of frames, one for each pair."""
+    curves = {}
+    for atoms in frames:
+        curves.setdefault(atoms.info["group"], []).append(atoms)
+    return list(curves.values())
+
+
+def published(folder, kinds):
+    """Return the curve of one class of the BFDb set, its labels under this script's names."""
+    frames = ase.io.read(Path(folder) / "dimers" / f"{kinds}_train.xyz", ":")
+    for atoms in frames:
+        atoms.info = {"interaction": atoms.info["inter_energy"], "distance": atoms.info["distance"],
+                      "charge": int(atoms.info["chargeA"] + atoms.info["chargeB"])}
+        atoms.calc = None
+        atoms.arrays = {name: atoms.arrays[name] for name in ("numbers", "positions")}
+    return frames
+
+
+def beyond(name, train, test, products, exponent, out):
+    """Return the RMSE (eV) on test frames of a model of the training frames, and its predictions."""
+    known = {symbol for atoms in train for symbol in atoms.symbols}
+    test = [atoms for atoms in test if set(atoms.symbols) <= known]
+    predicted = energies(fitted(RECIPE, name, train, out, **model(train, products, exponent)), test)
+    return rmse(predicted, values(test)), predicted
+
+
+options = arguments(HERE, __doc__, data={"type": Path, "default": os.environ.get("ASE_LODE_DATA"),
+                                         "help": "folder of the BFDb curves (dimers/CC_train.xyz, ...)"})
+frames = ase.io.read(HERE / "sidechains_xtb.extxyz.gz", ":")
+trained = TRAINED[:1] if options.small else TRAINED
+classes = CLASSES[:1] if options.small else CLASSES
+summary, learning, powers, shown = [], {}, {}, {}
+for kinds in classes:
+    curves = curves_of([atoms for atoms in frames if atoms.info["config_type"] == kinds])
+    test = [atoms for curve in curves[max(TRAINED):] for atoms in curve[NEAR:]]
+    if len(curves) <= max(TRAINED):
+        continue
+    scale = float(np.std(values([atoms for curve in curves for atoms in curve])))
+    for count in trained:
+        train = [atoms for curve in curves[:count] for atoms in curve[:NEAR]]
+        for products in PRODUCTS:
+            error, _ = beyond(kinds, train, test, products, 1, options.out)
+            learning[kinds, products, count] = error
+            summary.append((kinds, products, 1, count, 1e3 * error, 1e3 * rmse(0, values(test)), 1e3 * scale))
+    for exponent in EXPONENTS[1:]:
+        error, _ = beyond(kinds, train, test, "ρ⊗ρ + ρ⊗V", exponent, options.out)
+        powers[kinds, exponent] = error
+        summary.append((kinds, "ρ⊗ρ + ρ⊗V", exponent, count, 1e3 * error, 1e3 * rmse(0, values(test)), 1e3 * scale))
+table(options.out / "learning.csv", ("class", "products", "exponent", "pairs", "RMSE_meV", "of_zero_meV", "spread_meV"),
+      summary)
+
+figure = Figure(figsize=(13, 6.5), layout="constrained")
+panels = figure.subplots(2, len(CLASSES))
+for column, kinds in enumerate(classes):
+    panel = panels[0, column]
+    for products in PRODUCTS:
+        line = [learning.get((kinds, products, count), np.nan) for count in trained]
+        panel.loglog(trained, 1e3 * np.array(line), "o-", markersize=3, label=products)
+    panel.set(title=kinds, xlabel="pairs trained on", ylabel="error beyond (meV)" if column == 0 else "")
+panels[0, 0].legend(fontsize="xx-small")
+
+if options.data is None:
+    print("set ASE_LODE_DATA or --data to add the BFDb curves")
+else:
+    rows = []
+    for column, kinds in enumerate(classes):
+        curve = published(options.data, kinds)
+        near, far = curve[:NEAR_BFDB], curve[NEAR_BFDB:]
+        distance, reference = [atoms.info["distance"] for atoms in curve], values(curve)
+        panels[1, column].plot(distance, 1e3 * reference, "ko", markersize=3, label="reference")
+        errors = []
+        for products in ("ρ⊗ρ", "ρ⊗ρ + ρ⊗V"):
+            error, _ = beyond(f"{kinds}-bfdb", near, far, products, 1, options.out)
+            _, line = beyond(f"{kinds}-bfdb", near, curve, products, 1, options.out)
+            panels[1, column].plot(distance, 1e3 * line, label=products)
+            errors.append(1e3 * error)
+        panels[1, column].axvline(distance[NEAR_BFDB - 1], color="0.7")
+        panels[1, column].set(xlabel="distance (Å)", ylabel="interaction (meV)" if column == 0 else "")
+        rows.append((kinds, *errors, 1e3 * rmse(0, values(far)), 1e3 * float(np.ptp(reference))))
+    panels[1, 0].legend(fontsize="xx-small")
+    table(options.out / "bfdb.csv", ("class", "short_meV", "multi_meV", "zero_meV", "range_meV"), rows)
+figure.savefig(options.out / "dimers.png", dpi=90)
