@@ -90,7 +90,7 @@ def _sentence(error):
     if isinstance(error, FileNotFoundError):
         return f"'{error.filename or error}' does not exist; check the path."
     if isinstance(error, OSError) and error.strerror:
-        return f"'{error.filename}': {error.strerror}."
+        return f"'{error.filename}': {error.strerror}." if error.filename else f"{error.strerror}."
     if isinstance(error, KeyboardInterrupt):
         return "interrupted."
     text = " ".join(str(error).split())

@@ -74,7 +74,8 @@ def read_checkpoint(path):
         raise
     except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, AttributeError,
             NotImplementedError, RuntimeError, zipfile.zlib.error) as error:
-        raise SimulationError(f"'{path}' is damaged or not a checkpoint of this program ({error}); "
+        reason = str(error).split(". ")[0].rstrip(".")
+        raise SimulationError(f"'{path}' is damaged or not a checkpoint of this program ({reason}); "
                               "start again from the last frame of the trajectory.") from error
     state = {name.removeprefix("state/"): value for name, value in stored.items() if name.startswith("state/")}
     return atoms, header, state

@@ -1,5 +1,6 @@
 """Molecular dynamics with checkpoints that continue bit for bit: `run_md`."""
 
+import errno
 import os
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -16,6 +17,7 @@ from ase_lode.dynamics.observers import (
     Frames,
     Log,
     Progress,
+    Responder,
     Signals,
     Thermodynamics,
     Watch,
@@ -30,6 +32,8 @@ from ase_lode.errors import ConfigError, LODEError, SimulationError
 
 #: Files whose paths are kept relative to the checkpoint, so that a folder can move.
 OUTPUTS = ("trajectory", "log", "checkpoint")
+#: No space, quota used up, a failing disk, a file system that has become read-only.
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
 class Run(NamedTuple):
@@ -44,7 +48,7 @@ class Run(NamedTuple):
 def run_md(atoms=None, ensemble=None, temperature_K=None, timestep_fs=None, steps=None, seed=None, trajectory=None,
            log=None, checkpoint=None, *, restart=None, calc=None, pressure_GPa=None, friction_per_ps=None, taut_fs=None,
            taup_fs=None, log_interval=None, trajectory_interval=None, checkpoint_interval=None, max_temperature_K=None,
-           on_broken_bonds=None, zero_momentum=None, minimise=None, plot=None, quiet=False):
+           on_broken_bonds=None, zero_momentum=None, minimise=None, response=None, plot=None, quiet=False):
     """Run molecular dynamics, or continue it from a checkpoint.
 
     A keyword that is None takes the default of `ase_lode.dynamics.settings.Settings`, where the reason stands beside
@@ -85,6 +89,9 @@ def run_md(atoms=None, ensemble=None, temperature_K=None, timestep_fs=None, step
         Draw velocities without drift (isolated: and rotation), the default.
     minimise : bool
         Relax the positions to 0.1 eV/Å first.
+    response : True or str
+        Log dipole (e·Å) and polarizability (Å³) and keep them with the frames, for `ase-lode analyze ir` and `raman`:
+        True for the run's own potential, or the name or file of another.
     plot : path-like
         PNG of temperature, energies, pressure and volume against time; beside it, as .html, a page with the same curves
         and the trajectory in three dimensions, which needs no network. Both are updated on the way.
@@ -110,6 +117,8 @@ def run_md(atoms=None, ensemble=None, temperature_K=None, timestep_fs=None, step
     for name in OUTPUTS:
         if name in given:
             given[name] = os.path.abspath(given[name])
+    if isinstance(given.get("response"), str) and os.path.exists(given["response"]):
+        given["response"] = os.path.abspath(given["response"])
     with ExitStack() as stack:
         if restart is not None:
             calc = calc or (atoms.calc if atoms is not None else None)
@@ -181,8 +190,18 @@ class Simulation:
 
     def run(self, plot=None, quiet=False):
         """Step to the end; see `run_md`."""
+        try:
+            return self._run(plot, quiet)
+        except OSError as error:  # of a step, or of closing a file after it
+            if error.errno not in UNWRITABLE:
+                raise
+            raise SimulationError(f"The results cannot be written after step {self.step} ({error.strerror}); make "
+                                  f"room, then {self._advice()}.") from error
+
+    def _run(self, plot, quiet):
         settings = self.settings
-        thermodynamics = Thermodynamics(self.atoms, self.integrator, self.dof, settings.timestep_fs)
+        responder = Responder(self.atoms, settings.response) if settings.response else None
+        thermodynamics = Thermodynamics(self.atoms, self.integrator, self.dof, settings.timestep_fs, responder)
         watch = Watch(self.atoms, settings.max_temperature_K, thermodynamics.temperature,
                       self.bonds if settings.on_broken_bonds == "stop" else None)
         pictures = Pictures(plot if settings.log else None, settings.log, settings.trajectory, MD_PANELS, MD_AXIS)
@@ -246,7 +265,8 @@ class Simulation:
         if self.log is not None and self.step % self.settings.log_interval == 0:
             self.log.write(thermodynamics.row(self.step))
         if self.frames is not None and self.step % self.settings.trajectory_interval == 0:
-            self.frames.write(self.atoms, step=self.step, time_ps=self.step * self.settings.timestep_fs / 1000)
+            time_ps = self.step * self.settings.timestep_fs / 1000
+            self.frames.write(self.atoms, thermodynamics.responder, step=self.step, time_ps=time_ps)
 
     def _save(self):
         """Write the checkpoint, after everything that belongs before it is on disk."""
@@ -270,10 +290,14 @@ class Simulation:
 
     def _interrupted(self, name):
         self._save()
+        raise SimulationError(f"{name} stopped the run after step {self.step} of {self.settings.steps}; "
+                              f"{self._advice()}.")
+
+    def _advice(self):
         path = self.settings.checkpoint
-        advice = (f"continue with run_md(restart='{path}') or 'ase-lode md --restart {path}'" if path else
-                  "it cannot be continued, since no checkpoint was asked for")
-        raise SimulationError(f"{name} stopped the run after step {self.step} of {self.settings.steps}; {advice}.")
+        if path is None or not Path(path).exists():
+            return "start again: there is no checkpoint to continue from"
+        return f"continue with run_md(restart='{path}') or 'ase-lode md --restart {path}'"
 
     def _where(self):
         return f"{self.settings.ensemble}, step {self.step} of {self.settings.steps}"

@@ -3,6 +3,7 @@
 ``python tests/benchmarks/ensembles.py [--ps 20] [--ensemble nvt-bussi ...]``: kinetic energies against the exact ones
 (mean and width, in standard errors), and pairs of runs, two temperatures for the energy's and two pressures for the
 volume's distribution, whose ratio must follow from the Boltzmann factor (slope, in standard errors). All within 3.
+With --out FOLDER the same command goes on where it was interrupted.
 """
 
 import argparse
@@ -15,8 +16,9 @@ import ase.io
 import numpy as np
 import physical_validation as pv
 from ase import units
+from nve import carried_on
 
-from ase_lode import LODECalculator, relax, run_md
+from ase_lode import LODECalculator, relax
 from ase_lode.dynamics.settings import CONSTANT_PRESSURE
 
 WATER = Path(__file__).parents[2] / "md_examples" / "water_nvt" / "water64.xyz"
@@ -30,11 +32,11 @@ UNITS = pv.data.UnitData(kb=units.kB, energy_str="eV", energy_conversion=96.485,
 
 def simulate(atoms, ensemble, temperature_K, pressure_GPa, ps, folder):
     """One run as physical_validation wants it, its first fifth left out, one row every 20 fs."""
-    atoms = atoms.copy()
-    atoms.calc = LODECalculator("water-npt", on_extrapolation="ignore")
-    log = Path(folder) / f"{ensemble}_{temperature_K:g}_{pressure_GPa:g}.csv"
+    calc = LODECalculator("water-npt", on_extrapolation="ignore")
+    log = folder / f"{ensemble}_{temperature_K:g}_{pressure_GPa:g}.csv"
     npt = {"pressure_GPa": pressure_GPa, "taup_fs": 500} if ensemble in CONSTANT_PRESSURE else {}
-    run_md(atoms, ensemble, temperature_K, 0.5, int(2000 * ps), seed=1, log=log, log_interval=40, **npt)
+    carried_on(log.with_suffix(".ckpt.npz"), calc, atoms.copy, int(2000 * ps), ensemble=ensemble,
+               temperature_K=temperature_K, timestep_fs=0.5, seed=1, log=log, log_interval=40, **npt)
     table = np.genfromtxt(log, delimiter=",", names=True)
     table = table[len(table) // 5:]
     langevin = ensemble == "nvt-langevin"
@@ -46,6 +48,14 @@ def simulate(atoms, ensemble, temperature_K, pressure_GPa, ps, folder):
     observed = pv.data.ObservableData(kinetic_energy=table["E_kin_eV"], potential_energy=table["E_pot_eV"],
                                       total_energy=table["E_total_eV"], volume=volume)
     return pv.data.SimulationData(units=UNITS, ensemble=kind, system=system, observables=observed)
+
+
+def relaxed():
+    """The box of water without large forces."""
+    atoms = ase.io.read(WATER)
+    atoms.calc = LODECalculator("water-npt", on_extrapolation="ignore")
+    relax(atoms, fmax=0.3, steps=100, quiet=True)
+    return atoms
 
 
 def kinetic(data):
@@ -72,14 +82,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ps", type=float, default=20.0)
     parser.add_argument("--ensemble", nargs="+", default=["nvt-bussi", "nvt-langevin", "nvt-nhc", "npt-mtk-iso"])
+    parser.add_argument("--out", type=Path, help="folder that keeps logs and checkpoints")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    atoms = ase.io.read(WATER)
-    atoms.calc = LODECalculator("water-npt", on_extrapolation="ignore")
-    relax(atoms, fmax=0.3, steps=100, quiet=True)
-    run_md(atoms, "nvt-langevin", 300, 0.5, int(2000 * min(2.0, options.ps / 4)), quiet=True)
     good = True
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.out or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        calc = LODECalculator("water-npt", on_extrapolation="ignore")
+        atoms = carried_on(folder / "start.ckpt.npz", calc, relaxed, int(2000 * min(2.0, options.ps / 4)),
+                           ensemble="nvt-langevin", temperature_K=300, timestep_fs=0.5)
         for ensemble in options.ensemble:
             for what, deviation in pairs(atoms, ensemble, options.ps, folder):
                 good &= abs(deviation) <= LARGEST

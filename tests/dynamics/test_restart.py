@@ -171,6 +171,13 @@ def test_what_a_restart_refuses(tmp_path):
         run_md(restart=tmp_path / "missing.npz", calc=PureEMT())
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device /dev/full")
+def test_a_full_disk_stops_in_one_sentence(tmp_path):
+    (tmp_path / "md.csv").symlink_to("/dev/full")
+    with pytest.raises(SimulationError, match="after step 0 .No space left on device.; make room, then start again"):
+        run_md(copper(), **settings(tmp_path))
+
+
 class Signalled(PureEMT):
     """Gets a signal in the middle of an evaluation."""
 
