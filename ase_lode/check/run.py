@@ -8,7 +8,7 @@ import numpy as np
 from ase_lode.check import cells, continuity, derivatives, fields, inputs, repeatability, symmetries
 from ase_lode.check.results import NotOffered, Result, happened
 from ase_lode.check.structures import defaults, label, shaken
-from ase_lode.check.subject import Subject
+from ase_lode.check.subject import Subject, load
 from ase_lode.training.progress import Progress
 
 
@@ -67,8 +67,9 @@ def check(calculator, structures=None, quiet=True):
 
     Parameters
     ----------
-    calculator : ASE calculator or callable
-        An instance, or a class or function that makes one. An instance is copied, never used itself.
+    calculator : ASE calculator, callable or str
+        An instance, or a class or function that makes one, or what names it on the command line: a potential or
+        `module:Calculator`. An instance is copied, never used itself.
     structures : sequence of ase.Atoms, optional
         What to check it on, each shaken by 0.03 Å; by default a small crystal, slab, wire and molecule of elements it
         knows.
@@ -88,7 +89,7 @@ def check(calculator, structures=None, quiet=True):
     progress = Progress(quiet)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        subject = Subject(calculator)
+        subject = Subject(load(calculator) if isinstance(calculator, str) else calculator)
         structures = shaken(structures) if structures else defaults(subject)
         results = [judge(FIRST, subject, atoms) for atoms in structures]
         usable = [atoms for atoms, result in zip(structures, results) if result.status == "pass"]
