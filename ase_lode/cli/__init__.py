@@ -255,6 +255,8 @@ def md(
     on_extrapolation: Annotated[str | None, typer.Option(help="warn, stop or ignore, outside the training "
                                                               "range.")] = None,
     uncertainty: Annotated[bool | None, typer.Option("--uncertainty", help="Log the energy's uncertainty.")] = None,
+    response: Annotated[str | None, typer.Option(help="Potential whose dipole and polarizability are logged; 'own' for "
+                                                      "that of -p.")] = None,
     restart: Annotated[Path | None, typer.Option(help="Checkpoint to continue from.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Trajectory; log, checkpoint, plot and summary stand beside "
                                                            "it. STRUCTURE_md.traj.")] = None,
@@ -268,7 +270,7 @@ def md(
              "steps": steps, "seed": seed, "pressure_GPa": _numbers("pressure", pressure_GPa), "minimise": minimise,
              "friction_per_ps": friction_per_ps, "taut_fs": taut_fs, "taup_fs": taup_fs, "log_interval": log_interval,
              "trajectory_interval": trajectory_interval, "checkpoint_interval": checkpoint_interval, "quiet": quiet,
-             "on_broken_bonds": on_broken_bonds}
+             "on_broken_bonds": on_broken_bonds, "response": True if response == "own" else response}
     keywords = {"on_extrapolation": on_extrapolation, "uncertainty": uncertainty}
     calc = None if potential is None else _calculator(potential, **{k: v for k, v in keywords.items() if v is not None})
     if restart is not None:

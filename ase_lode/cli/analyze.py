@@ -7,6 +7,9 @@ import typer
 from ase_lode.cli.command import HELP, Interval, Quiet, Summary, Trajectory, command, inline
 
 analyze = typer.Typer(help="Analyse a trajectory.", **HELP)
+Response = Annotated[str | None, typer.Option("-p", "--potential", help="Potential that gives dipole and "
+                                              "polarizability, if the frames lack them.")]
+Temperature = Annotated[float | None, typer.Option("-T", "--temperature", help="K; by default that of the run.")]
 
 
 @command(analyze, "rdf")
@@ -106,6 +109,65 @@ def ramachandran(trajectory: Trajectory, frame_fs: Interval = None, quiet: Quiet
                   lambda path, x, curves, *labels: plot_ramachandran(path, curves))
 
 
+@command(analyze, "ir")
+def ir(
+    trajectory: Trajectory,
+    potential: Response = None,
+    temperature_K: Temperature = None,
+    frame_fs: Interval = None,
+    quiet: Quiet = False,
+):
+    """Infrared spectrum from the dipoles along a run (.traj, .extxyz, or the log .csv)."""
+    from ase_lode.dynamics.spectra import infrared
+
+    def label(record):
+        return "absorption (km/mol cm)" if record.volume is None else "n α (1/cm)"
+
+    _spectrum(trajectory, "ir", potential, temperature_K, frame_fs, quiet, infrared, "absorption", label)
+
+
+@command(analyze, "raman")
+def raman(
+    trajectory: Trajectory,
+    potential: Response = None,
+    laser_nm: Annotated[float | None, typer.Option("--laser-nm", help="Stokes intensities for this wavelength instead "
+                                                                      "of activities.")] = None,
+    temperature_K: Temperature = None,
+    frame_fs: Interval = None,
+    quiet: Quiet = False,
+):
+    """Isotropic and anisotropic Raman spectra from the polarizabilities along a run (.traj, .extxyz, or the log)."""
+    from ase_lode.dynamics.spectra import raman as compute
+
+    label = "activity (Å⁴/amu cm)" if laser_nm is None else "Stokes intensity"
+    _spectrum(trajectory, "raman", potential, temperature_K, frame_fs, quiet,
+              lambda record: compute(record, laser_nm), "total", lambda record: label, laser_nm=laser_nm)
+
+
+def _spectrum(trajectory, kind, potential, temperature_K, frame_fs, quiet, compute, main, label, **settings):
+    """A spectrum of a run, with the positions of its bands."""
+    from ase.io import read
+
+    from ase_lode.dynamics.spectra import METHOD, Record, bands
+
+    summary = Summary(f"analyze {kind}")
+    respond = None
+    if potential is not None:
+        from ase_lode.calculator import LODECalculator
+
+        respond = LODECalculator(potential).respond
+    if trajectory.suffix == ".csv":
+        record = Record.of_log(trajectory, temperature_K)
+    else:
+        record = Record.of_frames(read(trajectory, index=":"), frame_fs, temperature_K, respond)
+    wavenumber, curves = compute(record)
+    results = {**METHOD, "temperature_K": record.temperature_K, "frame_fs": record.frame_fs,
+               "bands_per_cm": [round(band, 1) for band in bands(wavenumber, curves[main])]}
+    settings = {"potential": potential, "temperature_K": temperature_K, "frame_fs": frame_fs, **settings}
+    labels = "wavenumber (1/cm)", label(record)
+    _write(summary, trajectory, kind, labels, settings, quiet, wavenumber, curves, results)
+
+
 def _against_time(trajectory, kind, label, frame_fs, quiet, compute, draw=None):
     """Curves with one value for each frame."""
     import numpy as np
@@ -122,19 +184,25 @@ def _against_time(trajectory, kind, label, frame_fs, quiet, compute, draw=None):
 
 def _analyze(trajectory, kind, labels, settings, quiet, compute, draw=None):
     """Read frames, compute curves and what follows from them, write CSV, PNG and summary beside the trajectory."""
-    import numpy as np
     from ase.io import read
-
-    from ase_lode.dynamics.plots import plot_curves
 
     summary = Summary(f"analyze {kind}")
     x, curves, *results = compute(read(trajectory, index=":"))
+    _write(summary, trajectory, kind, labels, settings, quiet, x, curves, dict(*results), draw)
+
+
+def _write(summary, trajectory, kind, labels, settings, quiet, x, curves, results, draw=None):
+    """Curves as CSV and PNG, and the summary, beside the trajectory."""
+    import numpy as np
+
+    from ase_lode.dynamics.plots import plot_curves
+
     out = trajectory.with_name(f"{trajectory.stem}_{kind}.csv")
     np.savetxt(out, np.column_stack([x, *curves.values()]), delimiter=",", comments="", fmt="%.10g",
                header=",".join([labels[0], *curves]), encoding="utf-8")
     (draw or plot_curves)(out.with_suffix(".png"), x, curves, *labels)
-    summary.write(out, settings={"trajectory": str(trajectory), **settings}, results=dict(*results))
+    summary.write(out, settings={"trajectory": str(trajectory), **settings}, results=results)
     if not quiet:
-        for name, value in dict(*results).items():
-            typer.echo(f"{name}: {inline(value)}")
+        for name, value in results.items():
+            typer.echo(f"{name}: {inline(value) if isinstance(value, dict) else value}")
         typer.echo(f"{kind} in '{out}' and '{out.with_suffix('.png')}'")

@@ -37,16 +37,68 @@ def has_stress(atoms):
     return True
 
 
+class Responder:
+    """Dipole (e·Å) and polarizability (Å³) along a run, once for each structure, from the run's potential or another.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+        The atoms of the run.
+    source : True or str
+        True: the atoms' own calculator; else the name or file of a potential with a response model.
+
+    Raises
+    ------
+    ConfigError
+        The source gives no response.
+    """
+
+    def __init__(self, atoms, source):
+        from ase_lode.calculator import LODECalculator
+
+        self.atoms, calc = atoms, atoms.calc if source is True else LODECalculator(source)
+        if not hasattr(calc, "respond"):
+            raise ConfigError("response=True needs a LODECalculator with a response model; name a potential instead.")
+        self.respond, self.seen, self.found = calc.respond, None, None
+        if not self.values():
+            raise ConfigError("The potential of response= gives neither a dipole nor a polarizability for this "
+                              "structure; see `ase-lode info` for its targets.")
+
+    def values(self):
+        """`dipole` and `polarizability`, as far as they are defined."""
+        here = self.atoms.positions.tobytes() + self.atoms.cell.array.tobytes()
+        if here != self.seen:
+            found = self.respond(self.atoms)
+            self.seen, self.found = here, {name: found[name] for name in ("dipole", "polarizability") if name in found}
+        return self.found
+
+    @property
+    def columns(self):
+        """Names of the numbers in `row`."""
+        found = self.values()
+        return ([f"dipole_{axis}_eA" for axis in "xyz"] * ("dipole" in found)
+                + [f"polarizability_{name}_A3" for name in VOIGT] * ("polarizability" in found))
+
+    def row(self):
+        """The response as numbers."""
+        found = self.values()
+        tensor = found.get("polarizability")
+        return [*found.get("dipole", ()),
+                *(() if tensor is None else tensor[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]])]
+
+
 class Thermodynamics:
-    """One row of the log: step, time, energies, temperature and, where they exist, stress, volume and uncertainty.
+    """One row of the log: step, time, energies, temperature and, where they exist, stress, volume, uncertainty and
+    response.
 
     Slabs, periodic along a and b only, have no pressure; their stress counts the third cell vector's length in the
     volume. What the length does not change is the tension, the force per length of the plane's edge: minus the mean
     lateral pressure times the height, so that a stretched slab has a positive one.
     """
 
-    def __init__(self, atoms, integrator, dof, timestep_fs):
+    def __init__(self, atoms, integrator, dof, timestep_fs, responder=None):
         self.atoms, self.integrator, self.dof, self.timestep_fs = atoms, integrator, dof, timestep_fs
+        self.responder = responder
         self.stress = has_stress(atoms)
         self.cell = bool(atoms.pbc.all())
         atoms.get_potential_energy()
@@ -59,6 +111,8 @@ class Thermodynamics:
             self.columns += ["volume_A3", "density_g_cm3"]
         if self.uncertainty:
             self.columns.append("energy_uncertainty_eV")
+        if self.responder is not None:
+            self.columns += self.responder.columns
 
     def temperature(self):
         """Kinetic temperature in K of the degrees of freedom that move."""
@@ -82,6 +136,8 @@ class Thermodynamics:
             values += [volume, atoms.get_masses().sum() / volume * DENSITY]
         if self.uncertainty:
             values.append(float(np.ravel(atoms.calc.extras["energy_uncertainty"])[0]))
+        if self.responder is not None:
+            values += self.responder.row()
         return values
 
 
@@ -152,10 +208,15 @@ class Frames:
         """Whether this is ASE's own format."""
         return self.path.suffix == ".traj"
 
-    def write(self, atoms, **info):
-        """Append a frame; `info` is stored with it."""
+    def write(self, atoms, responder=None, **info):
+        """Append a frame; `info` is stored with it, and the response where there is one."""
         frame = snapshot(atoms)
         frame.info.update(info)
+        response = {} if responder is None else responder.values()
+        if "dipole" in response:
+            frame.calc.results["dipole"] = response["dipole"]
+        if "polarizability" in response:
+            frame.info["polarizability"] = response["polarizability"]
         if self.binary:
             self.file.write(frame)
         else:

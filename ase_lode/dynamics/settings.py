@@ -44,6 +44,8 @@ class Settings:
         Remove the drift (isolated: and the rotation) of the velocities drawn at the start.
     minimise : bool
         Relax the positions to 0.1 eV/Å before the velocities are drawn.
+    response : True, str or None
+        Log dipole and polarizability: of the run's own potential, or of one by name or file.
     trajectory, log, checkpoint : str or None
         Output files.
     """
@@ -65,6 +67,7 @@ class Settings:
     on_broken_bonds: str = "stop"
     zero_momentum: bool = True
     minimise: bool = False
+    response: str | bool = None
     trajectory: str = None
     log: str = None
     checkpoint: str = None

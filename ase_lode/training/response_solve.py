@@ -3,19 +3,38 @@
 import numpy as np
 
 from ase_lode.errors import DataError
+from ase_lode.training.fit import lowest
 from ase_lode.training.normal import NormalEquations
 
 #: Strengths to choose from, relative to the mean square of a row's features.
 STRENGTHS = tuple(10.0**e for e in range(-8, 1))
+START = 1e-3
 #: A decade weaker must lower the error by this share.
 DECADE_PRICE = 0.01
 #: Rows multiplied at once, in bytes.
 BLOCK_BYTES = 2e8
 
 
-def best_of(errors):
-    """The strength whose error, with the price of weakness, is smallest."""
-    return min(errors, key=lambda strength: errors[strength] * 10 ** (-DECADE_PRICE * np.log10(strength)))
+def chosen(solve, error, given):
+    """The strength whose error on held rows, with the price of weakness, is smallest, and its solution.
+
+    Parameters
+    ----------
+    solve : callable
+        Solution for a strength; raises DataError where rounding makes the equations singular.
+    error : callable
+        Root mean square error of a solution on the held rows.
+    given : float or None
+        Strength that is given.
+    """
+    solutions = {}
+
+    def value(strength):
+        solutions[strength] = solve(strength)
+        return error(solutions[strength]) * 10 ** (-DECADE_PRICE * np.log10(strength))
+
+    strength = given if given is not None else lowest(value, STRENGTHS, START)
+    return strength, solutions[strength] if strength in solutions else solve(strength)
 
 
 class OverRows:
@@ -37,7 +56,7 @@ class OverRows:
         self.n_fitted, self.structures = len(fitted), fitted + held
 
     def solve(self, targets, given, progress, label):
-        """Weights by order, the strength, and the error of the held rows in units of the targets.
+        """Weights by order, and the strength.
 
         Parameters
         ----------
@@ -49,18 +68,14 @@ class OverRows:
         size = len(targets[0])
         y, n_fitted = np.concatenate(targets), self.n_fitted * size
         kernel, scales = self._kernel(size, n_fitted, progress, label)
-        errors, solutions = {}, {}
-        for strength in STRENGTHS if given is None else [given]:
-            solutions[strength] = _kernel_solution(kernel, strength, y, n_fitted)
-            if solutions[strength] is not None:
-                residuals = kernel[n_fitted:, :n_fitted] @ solutions[strength] - y[n_fitted:]
-                errors[strength] = float(np.sqrt(np.mean(residuals**2))) if len(residuals) else 0.0
-        if not errors:
-            raise DataError("The equations are singular at this regularisation; set response.regularisation ten times "
-                            "larger.")
-        strength = best_of(errors)
-        dual = _kernel_solution(kernel, strength, y, len(y)) if self.refit else solutions[strength]
-        return self._weights(dual, size, scales), strength, errors[strength]
+
+        def error(dual):
+            return rms(kernel[n_fitted:, :n_fitted] @ dual - y[n_fitted:])
+
+        strength, dual = chosen(lambda strength: _kernel_solution(kernel, strength, y, n_fitted), error, given)
+        if self.refit:
+            dual = _kernel_solution(kernel, strength, y, len(y))
+        return self._weights(dual, size, scales), strength
 
     def _kernel(self, size, n_fitted, progress, label):
         from scipy.linalg.blas import dsyrk
@@ -91,7 +106,7 @@ class OverRows:
 
 
 def _kernel_solution(kernel, strength, y, count):
-    """Coefficients of the first `count` rows, or None where rounding makes the equations singular."""
+    """Coefficients of the first `count` rows; DataError where rounding makes the equations singular."""
     from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
     matrix = kernel[:count, :count].copy()
@@ -99,7 +114,13 @@ def _kernel_solution(kernel, strength, y, count):
     try:
         return cho_solve(cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False), y[:count])
     except LinAlgError:
-        return None
+        raise DataError("The equations are singular at this regularisation; set response.regularisation ten times "
+                        "larger.") from None
+
+
+def rms(errors):
+    """Root mean square; 0 of nothing."""
+    return float(np.sqrt(np.mean(errors**2))) if len(errors) else 0.0
 
 
 class OverColumns:
@@ -128,21 +149,12 @@ class OverColumns:
         penalty = np.concatenate([np.full(stop - start, equations.diagonal[start:stop].sum() / max(n_rows, 1))
                                   for start, stop in self._parts()])
         penalty = np.maximum(penalty, 1e-300)
-        errors, solutions = {}, {}
-        for strength in STRENGTHS if given is None else [given]:
-            try:
-                solutions[strength] = equations.solve(strength, penalty)
-            except DataError:
-                continue
-            errors[strength] = float(np.sqrt(np.mean((rows @ solutions[strength] - y) ** 2))) if len(y) else 0.0
-        if not errors:
-            raise DataError("The equations are singular at this regularisation; set response.regularisation ten times "
-                            "larger.")
-        strength = best_of(errors)
+        strength, solution = chosen(lambda strength: equations.solve(strength, penalty),
+                                    lambda solution: rms(rows @ solution - y), given)
         if self.refit:
             equations.add(rows, y)
-            solutions[strength] = equations.solve(strength, penalty)
-        return self._weights(solutions[strength]), strength, errors[strength]
+            solution = equations.solve(strength, penalty)
+        return self._weights(solution), strength
 
     def _blocks(self):
         """Consecutive structures whose rows fit into a block."""

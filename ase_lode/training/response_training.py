@@ -207,7 +207,7 @@ class TargetFit:
         else:
             raise DataError(f"{self.name}: {rows} rows of {columns} columns are too many for memory; lower "
                             "response.features or response.scalars, or take fewer structures.")
-        weights, strength, _ = solver.solve(targets, self.regularisation, progress, label)
+        weights, strength = solver.solve(targets, self.regularisation, progress, label)
         return weights, strength
 
     def _fit_atoms(self, orders, train, held, refit, targets, progress, label):
@@ -219,7 +219,7 @@ class TargetFit:
             if not any(map(len, parts[: len(train)])):
                 continue
             solver = OverColumns(self, [order], train, held, refit, [s])
-            found, strengths[element], _ = solver.solve(parts, self.regularisation, progress, f"{label}, {element}")
+            found, strengths[element] = solver.solve(parts, self.regularisation, progress, f"{label}, {element}")
             weights = weights + found[order]
         return {order: weights}, strengths
 
