@@ -10,6 +10,8 @@ import numpy as np
 from ase.data import covalent_radii
 from ase.data.colors import jmol_colors
 
+from ase_lode.dynamics.bonds import Bonds
+
 #: Most points of a curve, frames, and atoms in all frames together (12 bytes each) on a page.
 POINTS, FRAMES, ATOMS = 2000, 400, 300_000
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -48,7 +50,7 @@ def write_page(path, columns, panels, axis, trajectory, atoms, note):
         "times": [float(frame.info[name]) for frame in frames], "periodic": bool(atoms.pbc.any()),
         "radii": np.round(covalent_radii[atoms.numbers], 2).tolist(),
         "colours": ["#" + "".join(f"{round(255 * c):02x}" for c in jmol_colors[number]) for number in atoms.numbers],
-        "positions": _base64([frame.positions for frame in frames]),
+        "positions": _base64(gathered(frames)),
         "cells": _base64([frame.cell.array for frame in frames])}
     text = TEMPLATE.read_text(encoding="utf-8").replace("__TITLE__", html.escape(path.stem))
     # "<" could end the script that holds the data.
@@ -72,6 +74,48 @@ def read_frames(trajectory, count):
     total = sum(1 for _ in iread(trajectory, ":"))
     wanted = set(_chosen(total, most).tolist())
     return [frame for n, frame in enumerate(iread(trajectory, ":")) if n in wanted]
+
+
+def gathered(frames):
+    """Positions (frames, atoms, 3) with every molecule whole and its centre in the cell, along periodic directions.
+
+    Molecules are those of the first frame. Single atoms and networks stay where they are: a crystal's would only hop
+    from face to face.
+    """
+    positions, cells = np.array([frame.positions for frame in frames]), np.array([frame.cell.array for frame in frames])
+    pbc, bonds = frames[0].pbc, Bonds.find(frames[0])
+    if not pbc.any() or not len(bonds):
+        return positions
+    molecule, images, whole = _molecules(bonds, len(frames[0]))
+    positions[:, whole] += images[whole] @ cells
+    sizes = np.bincount(molecule)
+    for frame, cell in zip(positions, cells):
+        centres = np.stack([np.bincount(molecule, frame[:, c]) for c in range(3)], axis=1) / sizes[:, None]
+        away = np.floor(np.linalg.solve((cell + np.diag(~cell.any(axis=1) * 1.0)).T, centres.T).T) * pbc
+        frame[whole] -= (away @ cell)[molecule[whole]]
+    return positions
+
+
+def _molecules(bonds, count):
+    """Number of each atom's molecule, cell vectors that make it whole, and whether it is one of several atoms."""
+    near = [[] for _ in range(count)]
+    for i, j, shift in zip(bonds.first.tolist(), bonds.second.tolist(), bonds.shifts):
+        near[i].append((j, shift))
+        near[j].append((i, -shift))
+    molecule, images, whole = np.full(count, -1), np.zeros((count, 3)), np.zeros(count, dtype=bool)
+    for start in range(count):
+        if molecule[start] >= 0:
+            continue
+        members, finite = [start], True
+        molecule[start] = start
+        for atom in members:  # grows on the way
+            for other, shift in near[atom]:
+                if molecule[other] < 0:
+                    molecule[other], images[other] = start, images[atom] + shift
+                    members.append(other)
+                finite &= bool((images[other] == images[atom] + shift).all())
+        whole[members] = finite and len(members) > 1
+    return np.unique(molecule, return_inverse=True)[1], images, whole
 
 
 def _chosen(total, most):

@@ -13,6 +13,7 @@ from dynamics.md_systems import Faulty, Free, PureEMT, Springs, copper, slab, wa
 
 from ase_lode.dynamics import run_md
 from ase_lode.dynamics.checkpoint import read_checkpoint
+from ase_lode.dynamics.page import gathered
 from ase_lode.dynamics.settings import CONSTANT_PRESSURE, CONSTANT_VOLUME
 from ase_lode.dynamics.velocities import degrees_of_freedom, draw_velocities
 from ase_lode.errors import ConfigError, LODEError, SimulationError
@@ -352,6 +353,23 @@ def test_page_holds_curves_and_frames(tmp_path, suffix):
     assert curves["E_pot_eV"] == pytest.approx(log["E_pot_eV"])
     positions = np.frombuffer(base64.b64decode(data["positions"]), "<f4").reshape(5, len(atoms), 3)
     assert positions[-1] == pytest.approx(atoms.positions, abs=1e-5) and "step 20 of 20" in data["note"]
+
+
+def test_page_gathers_molecules_in_the_cell():
+    """Wrapped atoms of a molecule that has left come back as one molecule inside; a chain through the cell stays."""
+    water = Atoms("OHHAr", [[9.8, 5, 5], [10.6, 5, 5.5], [9.5, 5, 5.9], [12, 5, 5]], cell=[10, 10, 4], pbc=[1, 1, 0])
+    chain = Atoms("CC", [[0.7, 0, 0], [2.1, 0, 0]], cell=[2.8, 9, 9], pbc=True)
+    torn = water.copy()
+    torn.wrap()
+    later = torn.copy()
+    later.positions += [20.5, -30, 7]
+    found = gathered([torn, later])
+    for frame, height in zip(found, (5, 12)):
+        assert frame[:3] - frame[0] == pytest.approx(water.positions[:3] - water.positions[0])
+        assert (frame[:3].mean(axis=0)[:2] >= 0).all() and (frame[:3].mean(axis=0)[:2] < 10).all()
+        assert frame[0, 2] == pytest.approx(height)
+    assert (found[1][3] == later.positions[3]).all()
+    assert (gathered([chain])[0] == chain.positions).all()
 
 
 def test_page_without_trajectory_and_of_a_failed_run(tmp_path):
