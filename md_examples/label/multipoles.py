@@ -16,7 +16,7 @@ from batches import fill, random_of
 
 METHOD, BASIS = "HF/6-31G*, PySCF", "6-31g*"
 PAIRS = (("H2O", "H2O"), ("H2O", "CO2"), ("CO2", "CO2"))
-TURNS = 14
+TURNS = 10
 #: Distances of the centres (Å): four shells near, four far, a random distance in each.
 SHELLS = (5.0, 5.35, 5.7, 6.1, 6.5, 7.5, 8.8, 10.2, 12.0)
 

@@ -105,7 +105,7 @@ def labelled(group, kind, sequence, make):
 
 
 def batches():
-    """Return the batches by group: every stretch of the list has short and long peptides."""
+    """Return the batches by group: a tenth of the short peptides, all longer ones, the other short ones."""
     random = random_of("sequences")
     pairs = [a + b for a in RESIDUES for b in RESIDUES]
     random.shuffle(pairs)
@@ -117,15 +117,21 @@ def batches():
         group = f"{kind}-{sequence}-{turn}"
         work[group] = partial(labelled, group, kind, sequence, make)
 
-    for turn in range(10):
+    def add_short(turn):
         for residue in RESIDUES:
             add("amino-acid", residue, turn, partial(conformers, residue, CONFORMERS))
         for pair in pairs[40 * turn : 40 * (turn + 1)]:
             add("dipeptide", pair, turn, partial(conformers, pair, CONFORMERS))
+
+    add_short(0)
+    for turn in range(10):
         for n, kind in ((3, "tripeptide"), (4, "tetrapeptide"), (5, "pentapeptide")):
             for sequence in longer[n][2 * turn : 2 * (turn + 1)]:
-                add(kind, sequence, turn, partial(conformers, sequence, CONFORMERS))
+                add(kind, sequence, turn, partial(conformers, sequence, 1 if turn else CONFORMERS))
+    for turn in range(10):
         add("helix", helices[turn], turn, partial(helix, helices[turn]))
+        if turn:
+            add_short(turn)
     return work
 
 

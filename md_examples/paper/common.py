@@ -48,8 +48,8 @@ def fitted(recipe, name, frames, out, **model):
     ase.io.write(out / f"{name}.extxyz", frames)
     elements = sorted({symbol for atoms in frames for symbol in atoms.symbols})
     config["model"] |= {"elements": elements, **model}
-    references = config["model"]["baseline"]["reference_energies"]
-    config["model"]["baseline"]["reference_energies"] = {element: references[element] for element in elements}
+    if references := config["model"].get("baseline", {}).get("reference_energies"):
+        config["model"]["baseline"]["reference_energies"] = {element: references[element] for element in elements}
     config["data"]["train"]["file"] = str(out / f"{name}.extxyz")
     config["output"] |= {"name": name, "directory": str(out), "report": "none"}
     return train(config, quiet=True)[0]

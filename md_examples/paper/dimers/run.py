@@ -20,15 +20,20 @@ CHARGES = {"H": 0.3, "C": 0.1, "N": -0.4, "O": -0.6, "S": -0.4}
 PRODUCTS = {"ρ⊗ρ": [[0, 0]], "V⊗V": [[1, 1]], "ρ⊗V": [[0, 1]], "ρ⊗ρ + V⊗V": [[0, 0], [1, 1]],
             "ρ⊗ρ + ρ⊗V": [[0, 0], [0, 1]], "all": None}
 EXPONENTS = (1, 3, 6)
-#: Pairs of a class to train on, the others test; distances of each pair to train on, of 13 and of 10.
-TRAINED, NEAR, NEAR_BFDB = (3, 10, 30), 8, 6
+#: Shares of the pairs of a class to train on, the last quarter tests; distances of each to train on, of 13 and of 10.
+SHARES, NEAR, NEAR_BFDB = (0.1, 0.3, 0.75), 8, 6
+
+
+def elements(frames):
+    """Return the chemical symbols of all frames."""
+    return {symbol for atoms in frames for symbol in atoms.symbols}
 
 
 def model(frames, products, exponent=1):
     """Return keys of the model section."""
-    elements = sorted({symbol for atoms in frames for symbol in atoms.symbols})
     field = {"exponent": exponent, "max_angular": 2, "sources": "charges"}
-    return {"fields": [field], "invariants": PRODUCTS[products], "charges": {e: CHARGES[e] for e in elements}}
+    charges = {element: CHARGES[element] for element in sorted(elements(frames))}
+    return {"fields": [field], "invariants": PRODUCTS[products], "charges": charges}
 
 
 def values(frames):
@@ -57,8 +62,6 @@ def published(folder, kinds):
 
 def beyond(name, train, test, products, exponent, out):
     """Return the RMSE (eV) on test frames of a model of the training frames, and its predictions."""
-    known = {symbol for atoms in train for symbol in atoms.symbols}
-    test = [atoms for atoms in test if set(atoms.symbols) <= known]
     predicted = energies(fitted(RECIPE, name, train, out, **model(train, products, exponent)), test)
     return rmse(predicted, values(test)), predicted
 
@@ -66,24 +69,23 @@ def beyond(name, train, test, products, exponent, out):
 options = arguments(HERE, __doc__, data={"type": Path, "default": os.environ.get("ASE_LODE_DATA"),
                                          "help": "folder of the BFDb curves (dimers/CC_train.xyz, ...)"})
 frames = ase.io.read(HERE / "sidechains_xtb.extxyz.gz", ":")
-trained = TRAINED[:1] if options.small else TRAINED
 classes = CLASSES[:1] if options.small else CLASSES
-summary, learning, powers, shown = [], {}, {}, {}
+summary, learning = [], {}
 for kinds in classes:
     curves = curves_of([atoms for atoms in frames if atoms.info["config_type"] == kinds])
-    test = [atoms for curve in curves[max(TRAINED):] for atoms in curve[NEAR:]]
-    if len(curves) <= max(TRAINED):
-        continue
+    trained = [max(1, round(share * len(curves))) for share in SHARES[: 1 if options.small else None]]
+    test = [atoms for curve in curves[round(SHARES[-1] * len(curves)):] for atoms in curve[NEAR:]]
     scale = float(np.std(values([atoms for curve in curves for atoms in curve])))
     for count in trained:
         train = [atoms for curve in curves[:count] for atoms in curve[:NEAR]]
+        if not elements(test) <= elements(train):
+            continue
         for products in PRODUCTS:
             error, _ = beyond(kinds, train, test, products, 1, options.out)
             learning[kinds, products, count] = error
             summary.append((kinds, products, 1, count, 1e3 * error, 1e3 * rmse(0, values(test)), 1e3 * scale))
     for exponent in EXPONENTS[1:]:
         error, _ = beyond(kinds, train, test, "ρ⊗ρ + ρ⊗V", exponent, options.out)
-        powers[kinds, exponent] = error
         summary.append((kinds, "ρ⊗ρ + ρ⊗V", exponent, count, 1e3 * error, 1e3 * rmse(0, values(test)), 1e3 * scale))
 table(options.out / "learning.csv", ("class", "products", "exponent", "pairs", "RMSE_meV", "of_zero_meV", "spread_meV"),
       summary)
@@ -93,8 +95,8 @@ panels = figure.subplots(2, len(CLASSES))
 for column, kinds in enumerate(classes):
     panel = panels[0, column]
     for products in PRODUCTS:
-        line = [learning.get((kinds, products, count), np.nan) for count in trained]
-        panel.loglog(trained, 1e3 * np.array(line), "o-", markersize=3, label=products)
+        line = [(count, 1e3 * error) for (k, p, count), error in learning.items() if (k, p) == (kinds, products)]
+        panel.loglog(*zip(*line), "o-", markersize=3, label=products)
     panel.set(title=kinds, xlabel="pairs trained on", ylabel="error beyond (meV)" if column == 0 else "")
 panels[0, 0].legend(fontsize="xx-small")
 
