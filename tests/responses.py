@@ -1,0 +1,57 @@
+"""Response models with random weights for the structures of `synthetic`, to test every contract of a response."""
+
+from functools import lru_cache
+
+import numpy as np
+from synthetic import CHARGES, ELEMENTS, FIELDS, bulk, molecule
+
+from ase_lode.features.representation import Representation
+from ase_lode.hypers import ModelConfig
+from ase_lode.models.baseline import Baseline
+from ase_lode.models.potential import Potential
+from ase_lode.models.response import Response
+from ase_lode.models.response_features import ResponseFeatures
+from ase_lode.system import System
+from ase_lode.training.response_channels import choose_channels, choose_groups, choose_scalars
+
+#: Targets by the kind of potential.
+TARGETS = {
+    "molecule": {"dipole": ["0", "1"], "polarizability": ["0", "2"]},
+    "liquid": {"dipole": ["1"], "dielectric_tensor": ["0", "2"]},
+    "solid": {"polarizability": ["0", "2"], "born_effective_charges": ["0", "axial", "2"]},
+}
+
+
+@lru_cache
+def response(kind="molecule", fields="charges", seed=0):
+    """A response model whose tensors are of the order of one."""
+    model = ModelConfig.model_validate({
+        "elements": ELEMENTS, "density": {"cutoff": 3.5, "max_radial": 3, "max_angular": 2}, "charges": CHARGES,
+        "fields": FIELDS[fields]}).resolved()
+    representation, n = Representation(model), len(ELEMENTS)
+    environments = [representation.compute(System.from_atoms(make(seed=k))) for k in range(1, 5)
+                    for make in (molecule, bulk)]
+    turn, first = choose_channels(environments, representation.layout, n, 8)
+    plain = ResponseFeatures(turn, {})
+    channels = [(e.species, plain.channels(e.coefficients, e.species)) for e in environments]
+    sample = np.concatenate([c for _, c in channels])
+    orders = sorted({"0"}.union(*TARGETS[kind].values()))
+    groups = {order: choose_groups(sample, order, 16, first, len(model.fields)) for order in orders}
+    features = ResponseFeatures(turn, groups)
+    mean, scalars = choose_scalars(((s, features.equivariants["0"].compute(c)[:, 0]) for s, c in channels), n, 3)
+    rng = np.random.default_rng(seed)
+    weights = {(target, order): 0.3 * rng.normal(size=(n, 4, 8 * len(groups[order])))
+               for target, orders in TARGETS[kind].items() for order in orders}
+    density = representation.layout.scales[0].channels
+    values = np.concatenate([e.coefficients[:, 0, density] for e in environments])
+    bounds = values.min(axis=0) * np.ones((n, 1)), values.max(axis=0) * np.ones((n, 1))
+    targets = {name: {"order": orders, "key": name, "unit": "", "origin": "", "systems": "all", "structures": 8}
+               for name, orders in TARGETS[kind].items()}
+    return Response(model, turn, mean, scalars, groups, weights, bounds, targets)
+
+
+def alone(kind="molecule", fields="charges"):
+    """A potential that gives its response alone."""
+    model = response(kind, fields)
+    return Potential(model.model, None, Baseline(tuple(ELEMENTS), np.zeros(len(ELEMENTS))),
+                     {"name": f"synthetic {kind}", "level_of_theory": "none", "licence": "none"}, response=model)
