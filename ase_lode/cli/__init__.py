@@ -325,6 +325,8 @@ def evaluate(
     energy_key: Annotated[str, typer.Option(help="Key of the energy; 'none' leaves it out.")] = "energy",
     forces_key: Annotated[str, typer.Option(help="Key of the forces; 'none' leaves them out.")] = "forces",
     stress_key: Annotated[str | None, typer.Option(help="Key of the stress.")] = None,
+    response: Annotated[bool, typer.Option("--response/--no-response", help="Compare dipoles and tensors too, under "
+                                           "the keys of the training.")] = True,
     report: Annotated[Path | None, typer.Option(help="HTML page with parity plots.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     workers: Workers = None,
@@ -340,7 +342,7 @@ def evaluate(
     loaded = load_potential(potential)
     keys = {name: None if key in (None, "none") else key for name, key in
             (("energy_key", energy_key), ("forces_key", forces_key), ("stress_key", stress_key))}
-    result = run(loaded, file, **keys, report=report, quiet=quiet or as_json, workers=workers)
+    result = run(loaded, file, **keys, report=report, quiet=quiet or as_json, workers=workers, response=response)
     summary.write(report or output_beside(str(file), "_eval.html"), potential=loaded,
                   settings={"file": str(file), **keys, "workers": workers},
                   results=result)

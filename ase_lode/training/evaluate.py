@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ase_lode.errors import DataError
-from ase_lode.hypers import FileConfig, UnitsConfig
+from ase_lode.hypers import FileConfig, TargetConfig, UnitsConfig
 from ase_lode.models.library import load_potential
 from ase_lode.models.potential import Potential
 from ase_lode.parallel import available_threads
@@ -13,7 +13,7 @@ from ase_lode.training.progress import Progress
 
 
 def evaluate(potential, file, energy_key="energy", forces_key="forces", stress_key=None, report=None, n_threads=None,
-             quiet=True, workers=None):
+             quiet=True, workers=None, response=True):
     """Compare a potential with the labels of a file.
 
     Parameters
@@ -23,7 +23,7 @@ def evaluate(potential, file, energy_key="energy", forces_key="forces", stress_k
     file : path
         Structures that ASE reads, in eV and Å.
     energy_key, forces_key, stress_key : str or None
-        Keys of the labels; None leaves a label out.
+        Keys of the labels; None leaves a label out. A potential without energies needs none of them.
     report : path, optional
         Where to write an HTML page with parity plots.
     n_threads : int, optional
@@ -32,6 +32,8 @@ def evaluate(potential, file, energy_key="energy", forces_key="forces", stress_k
         No progress.
     workers : int or str, optional
         Number of processes to start, or the address of a Dask scheduler; see `ase_lode.cluster.spread`.
+    response : bool
+        Whether to compare the response of a potential that has one, under the keys and in the units of its training.
 
     Returns
     -------
@@ -44,12 +46,17 @@ def evaluate(potential, file, energy_key="energy", forces_key="forces", stress_k
     DataError
         The file is missing or damaged, or lacks a requested label; no label is requested.
     """
-    if energy_key is None and forces_key is None and stress_key is None:
-        raise DataError("No label to compare with; give an energy, forces or stress key.")
     potential = potential if isinstance(potential, Potential) else load_potential(potential)
+    if potential.weights is None:
+        energy_key = forces_key = stress_key = None
+    targets = response_targets(potential) if response else {}
+    if energy_key is None and forces_key is None and stress_key is None and not targets:
+        raise DataError("No label to compare with; give an energy, forces or stress key.")
     progress = Progress(quiet)
-    source = FileConfig(file=str(file), energy=energy_key, forces=forces_key, stress=stress_key)
-    structures, paths = read_structures(source, UnitsConfig(), progress=progress)
+    training = potential.header.get("settings", {}).get("data", {}).get("train", {})
+    source = FileConfig(file=str(file), energy=energy_key, forces=forces_key, stress=stress_key,
+                        isolated=training.get("isolated", False))
+    structures, paths = read_structures(source, UnitsConfig(), progress=progress, targets=targets)
     comparison = compare(potential, structures, n_threads or available_threads(), progress, "evaluating",
                          workers=workers)
     result = {"name": potential.name, "sha256": potential.sha256, "file": sha256(paths), "structures": len(structures),
@@ -60,3 +67,10 @@ def evaluate(potential, file, energy_key="energy", forces_key="forces", stress_k
 
         write_whole(Path(report), html_report(potential, result, {"test": comparison}))
     return result
+
+
+def response_targets(potential):
+    """Targets of a potential's response model, as its training read them."""
+    known = {} if potential.response is None else potential.response.targets
+    return {name: TargetConfig(key=entry["key"], unit=entry["unit"] or None, origin=entry["origin"] or None,
+                               systems=entry["systems"]) for name, entry in known.items()}

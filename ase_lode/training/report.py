@@ -59,7 +59,7 @@ def _headline(potential, report):
 
 
 def _table(head, rows):
-    numeric = [all(isinstance(row[k], (int, float)) for row in rows) for k in range(len(head))]
+    numeric = [all(isinstance(row[k], (int, float)) or row[k] == "" for row in rows) for k in range(len(head))]
 
     def cells(row, tag):
         return "".join(f"<{tag}{' class=n' if n else ''}>{html.escape(_text(value))}</{tag}>"
@@ -81,6 +81,8 @@ def _errors(comparisons):
             if label in summary:
                 error = summary[label]
                 rows.append((part, title, factor * error["rmse"], factor * error["mae"], unit, error["count"]))
+                if "rmse_per_atom" in error:
+                    rows.append((part, f"{title}, per atom", factor * error["rmse_per_atom"], "", unit, error["count"]))
         rows += [(part, f"Forces on {element}", 1e3 * e["rmse"], 1e3 * e["mae"], "meV/Å", e["count"])
                  for element, e in summary.get("forces_by_element", {}).items()]
     return "<h2>Errors</h2>" + _table(("", "label", "RMSE", "MAE", "unit", "numbers"), rows)
@@ -205,7 +207,10 @@ def _card(potential):
     shown |= {f"data: {key}": _plain(value) for key, value in data.items() if value is not None}
     shown |= {f"version of {key}": value for key, value in potential.header.get("versions", {}).items()}
     baseline = potential.baseline
-    shown |= {f"reference energy of {e}, eV": float(energy) for e, energy in zip(baseline.elements, baseline.energies)}
+    if potential.weights is not None:
+        shown |= {f"reference energy of {e}, eV": float(x) for e, x in zip(baseline.elements, baseline.energies)}
+    if potential.response is not None:
+        shown |= {f"response: {name}": _plain(entry) for name, entry in potential.response.targets.items()}
     return "<h2>Card</h2>" + _table(("", ""), [(key, _text(value)) for key, value in shown.items()])
 
 
