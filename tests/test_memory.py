@@ -7,7 +7,7 @@ import pytest
 
 from ase_lode import memory
 
-SHAPE = (100, 200)
+SHAPE = (1000, 200)
 
 
 def address(array):
@@ -53,3 +53,9 @@ def test_threads_do_not_share():
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(8)))
+
+
+@pytest.mark.parametrize("shape", [(3,), (100, 8), SHAPE])
+def test_arrays_start_on_a_cache_line(shape):
+    for array in (memory.empty(shape), memory.zeros(shape), memory.copy(np.ones(shape))):
+        assert address(array) % memory.LINE == 0 and array.shape == shape

@@ -19,6 +19,8 @@ from ase_lode.radial import RadialTable
 
 #: Isolated systems up to this size are summed directly: exact, and faster than a mesh.
 DIRECT_BELOW = 2000
+#: Least range in Å of the remainder over pairs: a shorter one would take a finer mesh, which costs more than pairs.
+REACH = 5.0
 #: Rows of training neglect this much, well below the mesh's default tolerance, at this width of the split in Å, where
 #: wave vectors and pairs of a hundred atoms cost about the same.
 ROWS_TOLERANCE = 1e-7
@@ -29,7 +31,7 @@ class ExteriorField:
     """Field expansion with `near_field: exterior`.
 
     A periodic or large system is split as in Ewald summation: the field of Gaussians of width s on a mesh, and a
-    remainder over the pairs inside the cutoff; s is so small that the remainder ends there (see `split`).
+    remainder over the pairs inside a reach; s is so small that the remainder ends there (see `split`).
 
     Parameters
     ----------
@@ -46,16 +48,17 @@ class ExteriorField:
     def __init__(self, config, elements, tolerance):
         self.config = config
         self.elements = elements
-        self._width, mesh_tolerance = split(tolerance, config.exponent, config.max_angular, config.cutoff,
-                                            config.cutoff_width)
         self.cutoff = config.cutoff
+        self.reach = self.cutoff * max(1.0, np.ceil(8 * REACH / self.cutoff) / 8)  # kinks on nodes of the table
+        self._width, mesh_tolerance = split(tolerance, config.exponent, config.max_angular, config.cutoff,
+                                            config.cutoff_width, self.reach)
         self.mesh = ParticleMesh(config.exponent, config.max_angular, self._width, mesh_tolerance)
         self._direct = DirectExterior(config.exponent, config.max_angular, config.cutoff, config.cutoff_width)
 
     @cached_property
     def _remainder(self):
-        kinks = [self.cutoff - self.config.cutoff_width, self.cutoff * (1 - FADE)]
-        return NearField(RadialTable(self._radial, self.cutoff, kinks), self.config.max_angular)
+        kinks = [self.cutoff - self.config.cutoff_width, self.cutoff, self.reach * (1 - FADE)]
+        return NearField(RadialTable(self._radial, self.reach, kinks), self.config.max_angular)
 
     def own(self):
         """V of each element's atom alone in the world, at l = 0: none, since an atom is inside its own cutoff."""
@@ -68,7 +71,7 @@ class ExteriorField:
             values, state = self._direct.compute(system, sources.strengths, n_threads)
             return values.transpose(0, 2, 1), (state, None, species, sources)
         far, state = self.mesh.compute(system, sources.strengths, n_threads)
-        pairs = neighbors.pairs(system, self.cutoff, n_threads)
+        pairs = neighbors.pairs(system, self.reach, n_threads)
         values = np.ascontiguousarray(far.transpose(0, 2, 1))
         self._remainder.add(pairs, sources.strengths, values, n_threads)
         values[:, 0] += Y00 * (self._background(system) * sources.total - self._self_field() * sources.strengths)
@@ -152,7 +155,7 @@ class ExteriorField:
         exponent = self.config.exponent
         whole = switched(r, exponent + l, self.cutoff, self.config.cutoff_width)
         return [total - part - rest for total, part, rest in zip(
-            whole, smooth(r, l, exponent, self._width), tail(r, l, exponent, self._width, self.cutoff))]
+            whole, smooth(r, l, exponent, self._width), tail(r, l, exponent, self._width, self.reach))]
 
 
 def all_pairs(system):

@@ -63,7 +63,7 @@ class FullField:
         #: The particle mesh, or None where there is none.
         self.mesh = self._mesh and self._mesh.mesh
         self._waves = _WaveSum(self._projection)
-        self.cutoff = self._mesh.reach if self._mesh else config.cutoff
+        self.reach = self._mesh.reach if self._mesh else config.cutoff
 
     def own(self):
         """V of each element's atom alone in the world, at l = 0, shape (elements, channels x radial functions)."""

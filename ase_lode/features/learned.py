@@ -27,7 +27,7 @@ class LearnedField(ExteriorField):
             values, state = self._direct.compute(system, strengths, n_threads)
             return values[:, 0], (state, None, strengths)
         smooth, state = self.mesh.compute(system, strengths, n_threads)
-        pairs = neighbors.pairs(system, self.cutoff, n_threads)
+        pairs = neighbors.pairs(system, self.reach, n_threads)
         values = smooth.transpose(0, 2, 1).copy()
         self._remainder.add(pairs, strengths, values, n_threads)
         values = values[:, :, 0]

@@ -85,7 +85,7 @@ class Representation:
         self.feature_groups = self.layout.groups
         self.group_names = self.layout.group_names
         #: Largest distance between atoms of a pair, in Å.
-        self.cutoff = max([self.density.cutoff] + [f.cutoff for f in self.fields])
+        self.cutoff = max([self.density.cutoff] + [f.reach for f in self.fields])
 
     def _source_names(self, config):
         return self.elements if config.sources == "elements" else ["charge"]

@@ -1,7 +1,7 @@
 """The exterior field split in two: its radial functions, and the width and the mesh that meet a tolerance.
 
 [1 - f_c(r)]/r^(p+l) = P(p/2 + l, r²/2s²)/r^(p+l), smooth, on the mesh, plus a remainder over the pairs inside the
-cutoff, less a tail that neither has: what the remainder would be beyond the cutoff, and inside a cubic that takes it to
+reach, less a tail that neither has: what the remainder would be beyond the reach, and inside a cubic that takes it to
 zero. P is the regularised lower incomplete gamma function.
 """
 
@@ -14,14 +14,14 @@ from scipy.special import gamma, gammainc, gammaincc
 from ase_lode.field.accuracy import SAFETY, field_size
 from ase_lode.radial import shifted_cosine, shifted_cosine_slope
 
-#: Share of the cutoff over which the tail is brought to zero, so that energies and forces stay continuous.
+#: Share of the reach over which the tail is brought to zero, so that energies and forces stay continuous.
 FADE = 0.1
 #: Random charges stay this share of the cutoff away from a centre: atoms do not overlap.
 CLOSEST = 0.5
 
 
 @lru_cache(maxsize=64)
-def split(tolerance, exponent, max_angular, cutoff, cutoff_width):
+def split(tolerance, exponent, max_angular, cutoff, cutoff_width, reach):
     """Width of the split and tolerance of the mesh, for errors relative to the field of the sources outside.
 
     Tail and mesh have equal shares of the error; sizes are those of `ase_lode.field.accuracy`.
@@ -36,6 +36,8 @@ def split(tolerance, exponent, max_angular, cutoff, cutoff_width):
         Largest l.
     cutoff, cutoff_width : float
         Of the switch f_c, in Å.
+    reach : float
+        Where the remainder ends, in Å; at least the cutoff.
 
     Returns
     -------
@@ -46,11 +48,11 @@ def split(tolerance, exponent, max_angular, cutoff, cutoff_width):
     """
     outside = exterior_size(exponent, max_angular, cutoff, cutoff_width)
     share = tolerance * outside / sqrt(2)
-    low, high = cutoff / 20, cutoff / 2
-    while high - low > 5e-4 * cutoff:
+    low, high = reach / 20, reach / 2
+    while high - low > 5e-4 * reach:
         width = (low + high) / 2
-        tail_size = _size(lambda r, s=width: tail(r, max_angular, exponent, s, cutoff), max_angular,
-                          [cutoff * (1 - FADE), cutoff, cutoff + 30 * width**2 / cutoff])
+        tail_size = _size(lambda r, s=width: tail(r, max_angular, exponent, s, reach), max_angular,
+                          [reach * (1 - FADE), reach, reach + 30 * width**2 / reach])
         low, high = (width, high) if SAFETY * tail_size < share else (low, width)
     smooth_size = field_size(exponent, max_angular) * low ** (0.5 - exponent - max_angular)
     return low, min(share / smooth_size, tolerance)
@@ -88,15 +90,15 @@ def smooth(r, l, exponent, width):
     return value, x ** (order - 1) * np.exp(-x) / gamma(order) * r ** (1 - power) / width**2 - power * value / r
 
 
-def tail(r, l, exponent, width, cutoff):
-    """What is left out, and its slope: Q/r^(p+l) beyond the cutoff, Q = 1 - P, and inside the cubic that takes over."""
-    start = (1 - FADE) * cutoff
-    beyond = np.maximum(r, cutoff)
+def tail(r, l, exponent, width, reach):
+    """What is left out, and its slope: Q/r^(p+l) beyond the reach, Q = 1 - P, and inside the cubic that takes over."""
+    start = (1 - FADE) * reach
+    beyond = np.maximum(r, reach)
     value, slope = _rest(beyond, l, exponent, width)
-    t, span = np.clip((r - start) / (cutoff - start), 0.0, 1.0), cutoff - start
+    t, span = np.clip((r - start) / (reach - start), 0.0, 1.0), reach - start
     inside = t**2 * ((3 - 2 * t) * value - (1 - t) * span * slope)
     inside_slope = t * (6 * (1 - t) / span * value - (2 - 3 * t) * slope)
-    return np.where(r < cutoff, inside, value), np.where(r < cutoff, inside_slope, slope)
+    return np.where(r < reach, inside, value), np.where(r < reach, inside_slope, slope)
 
 
 def _rest(r, l, exponent, width):

@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import sph_harm_y
 
+from ase_lode import memory
 from ase_lode._loops import dense, invariants
 from ase_lode.parallel import run
 from ase_lode.radial import LANES
@@ -52,7 +53,7 @@ class Rows:
 
 def transposed(weights):
     """Matrices (class, q, k) as (class, k, q), contiguous."""
-    return np.ascontiguousarray(weights.transpose(0, 2, 1))
+    return memory.copy(weights.transpose(0, 2, 1))
 
 
 class Perceptron:
@@ -81,7 +82,7 @@ class Perceptron:
         """Outputs, and the state that `pull_back` needs."""
         state, y = [], x
         for depth in range(self.depth):
-            z = parameters[f"bias{depth}"][centres.species]
+            z = memory.copy(parameters[f"bias{depth}"][centres.species])
             centres.atoms.multiply(y, parameters[f"weights{depth}"], z, n_threads)
             if depth < self.depth - 1:
                 switch = 0.5 + 0.5 * np.tanh(0.5 * z)
@@ -93,7 +94,7 @@ class Perceptron:
     def pull_back(self, parameters, centres, state, d_y, d_parameters, n_threads):
         """dE/dx given dE/dy; adds dE/d(parameters) unless that is None."""
         rows = centres.atoms
-        d_x = np.zeros((len(d_y), self._direct[0]))
+        d_x = memory.zeros((len(d_y), self._direct[0]))
         rows.multiply(d_y, parameters.turned("direct"), d_x, n_threads)
         if d_parameters is not None:
             rows.add_outer(state[0][0], d_y, d_parameters["direct"])
@@ -103,7 +104,7 @@ class Perceptron:
                 rows.add_outer(state[depth][0], d_z, d_parameters[f"weights{depth}"])
                 for c in np.unique(centres.species):
                     d_parameters[f"bias{depth}"][c] += d_z[centres.species == c].sum(axis=0)
-            d_below = d_x if depth == 0 else np.zeros((len(d_z), self._pairs[depth][0]))
+            d_below = d_x if depth == 0 else memory.zeros((len(d_z), self._pairs[depth][0]))
             rows.multiply(d_z, parameters.turned(f"weights{depth}"), d_below, n_threads)
             if depth:
                 _, z, switch = state[depth - 1]
@@ -130,13 +131,13 @@ class Invariants:
 
     def compute(self, channels, n_threads):
         """Shape (atoms, count, channels) from (atoms, lm, channels)."""
-        out = np.empty((len(channels), self.count, channels.shape[2]))
+        out = memory.empty((len(channels), self.count, channels.shape[2]))
         run(invariants.invariants, len(channels), n_threads, channels, self._l_max, *self._terms, out)
         return out
 
     def pull_back(self, channels, d_out, n_threads):
         """dE/d(channels)."""
-        d_channels = np.empty_like(channels)
+        d_channels = memory.empty(channels.shape)
         run(invariants.pull_back, len(channels), n_threads, channels, self._l_max, *self._slopes, d_out, d_channels)
         return d_channels
 

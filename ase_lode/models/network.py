@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ase_lode import memory
 from ase_lode._loops.pairs import add_pair_gradient
 from ase_lode.features.density import DensityExpansion
 from ase_lode.features.learned import LearnedField
@@ -101,7 +102,7 @@ class Network:
         self.elements = list(model.elements)
         self.density = DensityExpansion(model.density)
         self.fields = [LearnedField(config, tolerance) for config in model.fields]
-        self.cutoff = max([self.density.cutoff] + [field.cutoff for field in self.fields])
+        self.cutoff = max([self.density.cutoff] + [field.reach for field in self.fields])
         self._l_max, self._orders = model.density.max_angular, (model.density.max_angular + 1) ** 2
         self.orders = [slice(l * l, (l + 1) ** 2) for l in range(self._l_max + 1)]
         self.strengths, self.depth = head.strengths, len(head.hidden) + 1
@@ -153,13 +154,13 @@ class Network:
 
     def own(self, pairs, species, n_threads=1):
         """Density coefficients c_an,lm of the centres of some pairs, shape (centres, lm, columns)."""
-        out = np.zeros((len(pairs.first) - 1, self._orders, len(self.elements) * self.density.lanes))
+        out = memory.zeros((len(pairs.first) - 1, self._orders, len(self.elements) * self.density.lanes))
         self.density.add(pairs, species, out, n_threads)
         return out
 
     def _carried(self, pairs, strengths, n_threads=1):
         """Coefficients of the density that the strengths carry, shape (centres, lm, columns)."""
-        out = np.zeros((len(pairs.first) - 1, self._orders, self.strengths * self.density.lanes))
+        out = memory.zeros((len(pairs.first) - 1, self._orders, self.strengths * self.density.lanes))
         self.density.add_carried(pairs, strengths, out, n_threads)
         return out
 
@@ -247,7 +248,8 @@ class Network:
         charges = self._shifted(graph, outputs[:, self.strengths:self._energy])
         far, fields = self._compute_fields(graph, charges, n_threads)
         energies, d_far = np.empty(n), None if far is None else np.empty_like(far)
-        pair_gradient, pair_strengths = np.zeros((len(pairs.j), 3)), np.empty((len(pairs.j), self.strengths))
+        pair_gradient = memory.zeros((len(pairs.j), 3))
+        pair_strengths = memory.empty((len(pairs.j), self.strengths))
 
         def there_and_back(a, b):
             chunk, centres, _ = states[a]
@@ -321,7 +323,7 @@ class Network:
     def _compute_fields(self, graph, charges, n_threads):
         if not self.fields:
             return None, None
-        far = np.zeros((len(charges), self._orders, padded(len(self.fields))))
+        far = memory.zeros((len(charges), self._orders, padded(len(self.fields))))
         states = []
         for part in graph.parts:
             for number, field in enumerate(self.fields):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ase_lode import memory
 from ase_lode.models.layers import Rows, transposed
 
 
@@ -63,7 +64,7 @@ class Pass:
     def compute(self, parameters, centres, sources, n_threads=1):
         """Outputs, shape (centres, outputs), and what `pull_back` needs, from sources (centres, lm, columns) or None.
         """
-        channels = np.zeros((len(centres.species), sources[0].shape[1], self.channels))
+        channels = memory.zeros((len(centres.species), sources[0].shape[1], self.channels))
         for source, values in zip(self._sources, sources):
             centres.orders.multiply(_flat(values), parameters[f"{self.name}.{source}"], _flat(channels), n_threads)
         inputs = self.inputs(channels, n_threads)
@@ -97,7 +98,7 @@ class Pass:
             d_values = None
             if needed is None or needed[number]:
                 weights = turned(parameters, f"{self.name}.{source}")
-                d_values = np.zeros((*channels.shape[:2], weights.shape[2]))
+                d_values = memory.zeros((*channels.shape[:2], weights.shape[2]))
                 centres.orders.multiply(_flat(d_channels), weights, _flat(d_values), n_threads)
             results.append(d_values)
         return results
@@ -111,12 +112,12 @@ class Pass:
     def prepared(self, parameters):
         """Parameters for many evaluations: the standardisation inside the first layer, transposes beside the matrices.
         """
-        result = {name: parameters[name] for name in self.shapes}
+        result = {name: memory.copy(parameters[name]) for name in self.shapes}
         mean, scale = (result.pop(f"{self.name}.{part}") for part in ("mean", "scale"))
         last = f"{self.name}.bias{self._perceptron.depth - 1}"
         for matrix, bias in ((f"{self.name}.weights0", f"{self.name}.bias0"), (f"{self.name}.direct", last)):
-            result[matrix] = scale[:, :, None] * result[matrix]
-            result[bias] = result[bias] - np.einsum("sf,sfh->sh", mean, result[matrix])
+            result[matrix] *= scale[:, :, None]
+            result[bias] -= np.einsum("sf,sfh->sh", mean, result[matrix])
         for name in [name for name in result if result[name].ndim == 3]:
             result[TURNED + name] = transposed(result[name])
         return result

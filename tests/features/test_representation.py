@@ -193,7 +193,7 @@ def test_full_fields_of_long_molecules():
     pair = System.from_atoms(Atoms("HO", positions=[[0, 0, 0], [101.0, 0.3, 0.2]]))
     entry = {"max_angular": 1, "near_field": "full", "sources": "elements", "max_radial": 1}
     field = representation([{"exponent": 1, **entry}]).fields[0]
-    values, _ = field.compute(pair, np.array([0, 2]), NeighborList(field.cutoff), 1)
+    values, _ = field.compute(pair, np.array([0, 2]), NeighborList(field.reach), 1)
     # A source outside the sphere acts through 4π/(2l+1) M_nl Y_lm/r^(l+1).
     far = values[0, :, 2]
     direction = pair.positions[1] / np.linalg.norm(pair.positions[1])

@@ -44,7 +44,7 @@ def evaluate(expansion, atoms):
     """V of every l, gradients of one random form of every l, and the same forms' gradients as rows of training."""
     system = System.from_atoms(atoms)
     species = np.array([ELEMENTS.index(symbol) for symbol in atoms.symbols])
-    values, state = expansion.compute(system, species, NeighborList(expansion.cutoff), 1)
+    values, state = expansion.compute(system, species, NeighborList(expansion.reach), 1)
     generator, gradients, forms = np.random.default_rng(5), [], []
     for l in range(expansion.config.max_angular + 1):
         weights = np.zeros_like(values)

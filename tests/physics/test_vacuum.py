@@ -61,7 +61,7 @@ def test_fields_of_short_range_are_limits_for_any_strengths(exponent, kind):
     species = np.array([ELEMENTS.index(symbol) for symbol in atoms.symbols])
 
     def values(atoms):
-        return field.compute(System.from_atoms(atoms), species, NeighborList(field.cutoff), 1)[0]
+        return field.compute(System.from_atoms(atoms), species, NeighborList(field.reach), 1)[0]
 
     first = exponent - int(atoms.pbc.sum())
     lengths, expected = [18, 22, 27, 33, 40][: 4 if kind == "molecule" else 5], values(atoms)
