@@ -2,6 +2,7 @@
 
 import warnings
 from functools import partial
+from numbers import Real
 
 import numpy as np
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
@@ -293,7 +294,10 @@ class LODECalculator(Calculator):
 
 
 def _check_keywords(skin, n_threads, charge, on_extrapolation, tolerance):
-    if not (np.isfinite(skin) and skin >= 0):
+    for name, value in (("skin", skin), ("n_threads", n_threads), ("charge", charge), ("tolerance", tolerance)):
+        if value is not None and not isinstance(value, Real):
+            raise ConfigError(f"{name} must be a number, not {value!r}.")
+    if skin is None or not (np.isfinite(skin) and skin >= 0):
         raise ConfigError(f"skin must be a distance in Å of at least 0, not {skin}.")
     if n_threads is not None and (n_threads != int(n_threads) or n_threads < 1):
         raise ConfigError(f"n_threads must be a whole number of at least 1, not {n_threads}.")
@@ -301,5 +305,5 @@ def _check_keywords(skin, n_threads, charge, on_extrapolation, tolerance):
         raise ConfigError(f"charge must be a number in e, not {charge}.")
     if on_extrapolation not in ("warn", "stop", "ignore"):
         raise ConfigError(f"on_extrapolation must be warn, stop or ignore, not {on_extrapolation!r}.")
-    if not 1e-9 <= tolerance <= 1e-2:
+    if tolerance is None or not 1e-9 <= tolerance <= 1e-2:
         raise ConfigError(f"tolerance must lie between 1e-9 and 1e-2, not {tolerance}.")

@@ -277,6 +277,8 @@ def test_full_fields_say_which_periodicity_they_need():
 
 
 @pytest.mark.parametrize("keywords, words", [
+    ({"charge": "a"}, "charge must be a number"), ({"skin": None}, "skin must be a distance"),
+    ({"skin": "1"}, "skin must be a number"),
     ({"skin": -1.0}, "skin must be a distance"), ({"skin": np.nan}, "skin must be a distance"),
     ({"n_threads": 0}, "n_threads must be a whole number"), ({"n_threads": 1.5}, "n_threads must be a whole number"),
     ({"on_extrapolation": "panic"}, "on_extrapolation must be warn, stop or ignore"),
