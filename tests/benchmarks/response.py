@@ -1,8 +1,9 @@
 """Response models with the unchanged defaults on public reference data, judged on structures that were not fitted.
 
 ``ASE_LODE_DATA=FOLDER python tests/benchmarks/response.py [NAME ...]`` trains and judges each set and writes
-``results/response.yaml`` and ``results/response.md``. Errors are root mean squares over Cartesian components, in atomic
-units per atom where the published figures are; the spread is the standard deviation of the components.
+``results/response.yaml`` and the table in the README; ``--table`` renews the table alone. Errors are root mean squares
+over Cartesian components, in atomic units per atom where the published figures are; the spread is the standard
+deviation of the components about their means.
 """
 
 import sys
@@ -13,7 +14,9 @@ import yaml
 
 from ase_lode import train
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parent / "results" / "response.yaml"
+README = Path(__file__).parents[2] / "README.md"
+START, END = "<!-- table: response -->", "<!-- end of table: response -->"
 BOHR = 0.529177210903
 CUTOFF = 4.5
 FIELD = {"exponent": 1, "max_angular": 2, "sources": "elements"}
@@ -73,12 +76,17 @@ def table(results):
     return "\n".join(lines) + "\n"
 
 
+def write(results):
+    """The figures, and the table in the README."""
+    results = {name: results[name] for name in SETS if name in results}
+    RESULTS.write_text(yaml.safe_dump(results, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    before, rest = README.read_text(encoding="utf-8").split(START)
+    README.write_text(f"{before}{START}\n{table(results)}{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
 if __name__ == "__main__":
-    path = RESULTS / "response.yaml"
-    results = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    for name in sys.argv[1:] or SETS:
+    results = yaml.safe_load(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
+    for name in [] if "--table" in sys.argv else sys.argv[1:] or SETS:
         results[name] = run(name)
-        results = {key: results[key] for key in SETS if key in results}
-        path.write_text(yaml.safe_dump(results, sort_keys=False, allow_unicode=True), encoding="utf-8")
-        (RESULTS / "response.md").write_text(table(results), encoding="utf-8")
-    print(table(results))
+        write(results)
+    write(results)
