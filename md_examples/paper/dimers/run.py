@@ -55,7 +55,7 @@ def alone(curves):
         pair, (kinds, charge) = curve[-1], (curve[-1].info["config_type"], curve[-1].info["charge"])
         gaps = pair.get_all_distances()
         size = max(range(1, len(pair)), key=lambda n: gaps[:n, n:].min())
-        first = pair.info.get("first", charge / 2 if kinds == "CC" else charge)
+        first = charge / 2 if kinds == "CC" else charge
         for molecule, own in ((pair[:size], first), (pair[size:], charge - first)):
             molecule.info = {"interaction": 0.0, "charge": own}
             found.setdefault((molecule.get_chemical_formula(), own), molecule)
@@ -66,9 +66,8 @@ def published(folder, kinds):
     """Return the curve of one class of the BFDb set, its labels under this script's names."""
     frames = ase.io.read(Path(folder) / "dimers" / f"{kinds}_train.xyz", ":")
     for atoms in frames:
-        first, second = (int(atoms.info[key]) for key in ("chargeA", "chargeB"))
         atoms.info = {"interaction": atoms.info["inter_energy"], "distance": atoms.info["distance"],
-                      "charge": first + second, "first": first, "config_type": kinds}
+                      "charge": int(atoms.info["chargeA"] + atoms.info["chargeB"])}
         atoms.calc = None
         atoms.arrays = {name: atoms.arrays[name] for name in ("numbers", "positions")}
     return frames
@@ -124,7 +123,7 @@ for column, (panel, kinds) in enumerate(zip(figure.subplots(1, len(classes), squ
     distance, reference, errors = [atoms.info["distance"] for atoms in curve], values(curve), []
     panel.plot(distance, 1e3 * reference, "ko", markersize=3, label="reference")
     for products in ("ρ⊗ρ", "ρ⊗ρ + ρ⊗V", "all"):
-        _, line = beyond(f"{kinds}-bfdb", near + alone([curve]), curve, products, 1, options.out)
+        _, line = beyond(f"{kinds}-bfdb", near, curve, products, 1, options.out)
         panel.plot(distance, 1e3 * line, label=products)
         errors.append(1e3 * rmse(line[NEAR_BFDB:], values(far)))
     panel.axvline(distance[NEAR_BFDB - 1], color="0.7")
