@@ -69,7 +69,7 @@ def lifted(atoms, heights):
 
 
 options = arguments(HERE, __doc__)
-frames = ase.io.read(HERE / "lithium_pbe.extxyz.gz", ":")
+frames = ase.io.read(HERE / "lithium_pbe.extxyz.gz", ":6" if options.small else ":")
 height = np.array([atoms.info["height"] for atoms in frames])
 reference = np.array([atoms.get_potential_energy() for atoms in frames])
 forces = [atoms.get_forces()[SLAB:] for atoms in frames]
@@ -77,7 +77,7 @@ kinds = np.array([atoms.info["config_type"] for atoms in frames])
 near = height < BELOW
 train = [atoms for atoms, use in zip(frames, near) if use] + references(frames)
 predicted, summary, scans = {}, [], {}
-scan_heights = np.linspace(2.5, 9, 14 if options.small else 53)
+scan_heights = np.linspace(2.5, 9, 5 if options.small else 53)
 starts = {kind: next(atoms for atoms in frames if atoms.info["config_type"] == kind) for kind in sorted(set(kinds))}
 for name, fields in MODELS.items():
     potential = fitted(HERE / "train.yaml", name.replace(" ", "-"), train, options.out, fields=fields)
