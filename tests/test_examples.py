@@ -21,9 +21,13 @@ SIMULATIONS = [
     ("water_nvt", "water", ["rdf.csv", "rdf.png", *MD_FILES]),
     ("water_npt", "water-npt", ["density.png", *MD_FILES]),
     ("slab", "slab-xtb", ["adsorption.yaml", "profile.png", *MD_FILES]),
+    ("spectrum_molecule", "qm7b-response", ["ir.csv", "ir.png", "raman.csv", "raman.png", *MD_FILES]),
+    ("spectrum_water", "water-response", ["ir.csv", "ir.png", "raman.csv", "raman.png", *MD_FILES]),
     ("train_your_own", None, ["ethanol.lode", "metrics.yaml", "report.html", "relax.traj", *MD_FILES]),
 ]
 STEPS = 20
+#: Steps of examples that need more: a spectrum takes 32 frames.
+LONGER = {"spectrum_molecule": 8000, "spectrum_water": 200}
 #: Files of dimers in the reference data, and the distance in Å below which frames are trained on.
 DIMERS = [("CC_train.xyz", 9.5), ("CC_130.xyz", 7.0)]
 
@@ -47,7 +51,7 @@ def results(tmp_path_factory):
             pytest.skip(f"the potential '{potential}' has not been built")
         if example not in known:
             out = tmp_path_factory.mktemp(example)
-            known[example] = run(example, "--steps", STEPS, "--out", out), out
+            known[example] = run(example, "--steps", LONGER.get(example, STEPS), "--out", out), out
         return known[example]
 
     return of
@@ -58,7 +62,7 @@ def test_promised_files(results, example, potential, files):
     _, out = results(example, potential)
     assert [name for name in files if not (out / name).is_file() or (out / name).stat().st_size == 0] == []
     rows = (out / "md.csv").read_text().splitlines()
-    assert rows[-1].startswith(f"{STEPS},")
+    assert rows[-1].startswith(f"{LONGER.get(example, STEPS)},")
 
 
 def test_peptide_relaxes(results):
@@ -104,6 +108,22 @@ def test_peptide_from_a_pdb_file(results, tmp_path):
     both = output, results("peptide", "dipeptides")[0]
     energies = [float(re.search(r"energy (-[\d.]+) eV", text)[1]) for text in both]
     assert energies[0] == pytest.approx(energies[1], abs=0.1)
+
+
+def test_infrared_bands_are_harmonic_modes(results):
+    """2 ps at 50 K resolve 30 1/cm; every strong band but those of soft torsions lies on a mode."""
+    output, _ = results("spectrum_molecule", "qm7b-response")
+    pairs = re.search(r"ir bands .*: (.*)", output)[1].split()
+    bands = [tuple(map(float, pair.split("/"))) for pair in pairs]
+    stiff = [(band, mode) for band, mode in bands if mode > 700]
+    assert len(stiff) >= 3 and all(abs(band - mode) < 30 for band, mode in stiff)
+
+
+def test_bands_of_water(results):
+    output, _ = results("spectrum_water", "water-response")
+    for kind in ("ir", "raman"):
+        found = {name: float(value) for name, value in re.findall(rf"{kind} (\w+): (\d+)", output)}
+        assert 1500 < found["bend"] < 1800 and 3000 < found["stretch"] < 3900
 
 
 def spectrum(output, folder):

@@ -27,7 +27,7 @@ for atoms in ase.io.read(Path(os.environ["ASE_LODE_DATA"]) / "water" / "virial_t
 found, expected = np.array(found), np.array(expected)
 charges = calc.get_property("born_effective_charges", atoms)
 print(f"{name}, {len(found)} cells: slope {np.vdot(found, expected) / np.vdot(expected, expected):.2f}, correlation "
-      f"{np.corrcoef(found.ravel(), expected.ravel())[0, 1]:.4f}, spread of the reference {expected.std():.2f} e·Å, RMSE "
-      f"{np.sqrt(np.mean((found - expected) ** 2)):.2f} e·Å")
+      f"{np.corrcoef(found.ravel(), expected.ravel())[0, 1]:.4f}, spread of the reference {expected.std():.2f} e·Å, "
+      f"RMSE {np.sqrt(np.mean((found - expected) ** 2)):.2f} e·Å")
 means = [np.einsum("iaa->i", charges[atoms.numbers == z]).mean() / 3 for z in (8, 1)]
 print(f"mean Born charges of the last cell: O {means[0]:.2f} e, H {means[1]:.2f} e")

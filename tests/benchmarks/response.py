@@ -76,6 +76,11 @@ def table(results):
     return "\n".join(lines) + "\n"
 
 
+def known():
+    """The figures so far."""
+    return yaml.safe_load(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
+
+
 def write(results):
     """The figures, and the table in the README."""
     results = {name: results[name] for name in SETS if name in results}
@@ -85,8 +90,7 @@ def write(results):
 
 
 if __name__ == "__main__":
-    results = yaml.safe_load(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
     for name in [] if "--table" in sys.argv else sys.argv[1:] or SETS:
-        results[name] = run(name)
-        write(results)
-    write(results)
+        outcome = run(name)
+        write({**known(), name: outcome})
+    write(known())
