@@ -111,14 +111,14 @@ class NetworkConfig(Strict):
     #: Sizes of the hidden layers, multiples of 8.
     hidden: tuple[Annotated[int, Field(ge=8, le=1024, multiple_of=8)], ...] = Field((64, 32), min_length=1)
     #: Steps of the optimiser, and atoms in each.
-    steps: int = Field(20_000, ge=1)
+    steps: int = Field(6_000, ge=1)
     batch_atoms: int = Field(400, ge=1)
     #: Largest step relative to the typical size of a parameter.
     learning_rate: float = Field(0.03, gt=0, le=1)
     #: Share by which weights shrink in a step, times the learning rate; biases are left alone.
     weight_decay: float = Field(0.03, ge=0, lt=1)
     #: Weight of energies in the first half, and at the end: they are few, and noise to channels that still change.
-    energy_weights: tuple[PositiveFloat, PositiveFloat] = (0.03, 0.3)
+    energy_weights: tuple[PositiveFloat, PositiveFloat] = (0.03, 0.2)
     #: Steps over which weights are averaged.
     averaged_steps: int = Field(500, ge=1)
 

@@ -1,15 +1,19 @@
-"""Adam with averaged weights: a training run of a network that can be stopped and resumed bit for bit."""
+"""Orthogonalised momentum with averaged weights: a training run that can be stopped and resumed bit for bit."""
 
 import json
 import os
 from dataclasses import dataclass, field
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
+from ase_lode.training.muon import orthogonalised
 from ase_lode.training.network import errors
 
-#: Decay of Adam's averages of the gradient and of its square.
+#: Decay of the averages of the gradient and of its square.
 MOMENTS = (0.9, 0.999)
+#: Steps of matrices relative to those of biases.
+MATRICES = 0.3
 #: Steps over which the learning rate rises from 0, and the share of it that is left at the end.
 WARM, LEFT = 100, 0.002
 #: Validations, and checkpoints, in a run.
@@ -26,7 +30,7 @@ class Run:
     weights, average, best : array
         Present, averaged, and averaged at the best validation.
     first, second : array
-        Adam's averages.
+        Averages of the gradient and of its square.
     order : array of int
         Structures of the present epoch that are still to come.
     score : float
@@ -81,7 +85,8 @@ class Run:
 class Optimiser:
     """Minimises the loss of a network on its training structures.
 
-    The learning rate rises, then falls as a cosine; in the second half the weight of energies grows, as the forces
+    Biases take the steps of Adam, matrices those of Muon (see `orthogonalised`), each relative to its typical size. The
+    learning rate rises, then falls as a cosine; in the second half the weight of energies grows, as the forces
     have settled. Weights are averaged exponentially, and the average with the best validation score is kept.
 
     Parameters
@@ -150,11 +155,22 @@ class Optimiser:
         one, two = MOMENTS
         run.first += (1 - one) * (gradient - run.first)
         run.second += (1 - two) * (gradient**2 - run.second)
-        first, second = run.first / (1 - one**run.step), run.second / (1 - two**run.step)
-        run.weights -= rate * self._sizes * first / (np.sqrt(second) + 1e-12 * np.sqrt(second.max()))
+        run.weights -= rate * self._sizes * self._direction(run, gradient)
         run.weights -= rate * settings.weight_decay * run.weights * self._decaying
         run.average += (run.weights - run.average) / min(settings.averaged_steps, run.step)
         return loss / len(samples)
+
+    def _direction(self, run, gradient):
+        """Step per learning rate of every parameter, relative to its size."""
+        one, two = MOMENTS
+        first, second = run.first / (1 - one**run.step), run.second / (1 - two**run.step)
+        result = first / (np.sqrt(second) + 1e-12 * np.sqrt(second.max()))
+        momenta = self._network.unpack(self._sizes * (one * run.first + (1 - one) * gradient))
+        with threadpool_limits(1):  # the same bits on any number of threads
+            for name, part in self._network.unpack(result).items():
+                if part.ndim == 3:
+                    part[:] = MATRICES * orthogonalised(momenta[name])
+        return result
 
     def _validate(self, run, loss):
         found = errors(self._network, run.average, self._held, self._n_threads) if self._held else {}
