@@ -13,6 +13,13 @@ from ase_lode._loops.compile import LANES, gather, inlined, load, loop, splat, s
 
 
 @inlined
+def _workspace(l_max):
+    """Arrays for a block of pairs: unit vectors, inverse distances, and what the harmonics take."""
+    return (np.empty((3, LANES)), np.empty(LANES), np.empty(((l_max + 1) * (l_max + 2) // 2, LANES)),
+            np.empty((2 * l_max + 2, LANES)), np.empty(((l_max + 1) ** 2, LANES)))
+
+
+@inlined
 def _block(p0, stop, j, vectors, distances, species, unit, inverse):
     """Unit vectors of up to 8 pairs of one species from p0 on, the last repeated to fill the block; their number."""
     count = 1
@@ -134,10 +141,7 @@ def _to_pairs(p, count, gx, gy, gz, along, inverse, unit, result, pair_gradient)
 def expand(start, stop, first, j, vectors, distances, species, table, step, l_max, norm, out):
     """out[i, lm, (a, n)] += Σ_j R_nl(r_ij) Y_lm(r̂_ij) over the neighbours j of species a."""
     width, orders = table.shape[3], table.shape[2]
-    unit, inverse = np.empty((3, LANES)), np.empty(LANES)
-    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
-    cosines = np.empty((2 * l_max + 2, LANES))
-    harmonics = np.empty(((l_max + 1) ** 2, LANES))
+    unit, inverse, legendre, cosines, harmonics = _workspace(l_max)
     rows = np.empty((1, orders, LANES, width))
     for i in range(start, stop):
         p = first[i]
@@ -168,10 +172,7 @@ def pull_back(start, stop, first, j, vectors, distances, species, table, step, l
               pair_gradient):
     """pair_gradient[p] += dE/d(r_j - r_i), given d_out = dE/d(out) of `expand`."""
     width, orders = table.shape[3], table.shape[2]
-    unit, inverse = np.empty((3, LANES)), np.empty(LANES)
-    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
-    cosines = np.empty((2 * l_max + 2, LANES))
-    harmonics = np.empty(((l_max + 1) ** 2, LANES))
+    unit, inverse, legendre, cosines, harmonics = _workspace(l_max)
     gradients = np.empty((3, (l_max + 1) ** 2, LANES))
     rows, radial = np.empty((2, orders, LANES, width)), np.empty((2, orders, n_radial, LANES))
     result = np.empty((3, LANES))
@@ -208,10 +209,7 @@ def pull_back(start, stop, first, j, vectors, distances, species, table, step, l
 def jacobian(start, stop, vectors, distances, values, slopes, l_max, norm, derivative):
     """derivative[p, c, lm, n] = d(R_nl Y_lm)/d(r_j - r_i)_c, given R_nl and R_nl' of every pair, (pairs, l or 0, n)."""
     orders, n_radial = values.shape[1], values.shape[2]
-    unit = np.empty((3, LANES))
-    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
-    cosines = np.empty((2 * l_max + 2, LANES))
-    harmonics = np.empty(((l_max + 1) ** 2, LANES))
+    unit, _, legendre, cosines, harmonics = _workspace(l_max)
     gradients = np.empty((3, (l_max + 1) ** 2, LANES))
     for p0 in range(start, stop, LANES):
         count = min(LANES, stop - p0)
@@ -239,10 +237,7 @@ def expand_carried(start, stop, first, j, vectors, distances, strengths, table, 
     """out[i, lm, (s, n)] += Σ_j q_js R_nl(r_ij) Y_lm(r̂_ij) over all neighbours j, with strengths[j, s] = q_js."""
     width, orders, carried = table.shape[3], table.shape[2], strengths.shape[1]
     alike = np.zeros(len(strengths), np.int64)
-    unit, inverse = np.empty((3, LANES)), np.empty(LANES)
-    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
-    cosines = np.empty((2 * l_max + 2, LANES))
-    harmonics = np.empty(((l_max + 1) ** 2, LANES))
+    unit, inverse, legendre, cosines, harmonics = _workspace(l_max)
     rows = np.empty((1, orders, LANES, width))
     for i in range(start, stop):
         p = first[i]
@@ -281,10 +276,9 @@ def pull_back_carried(start, stop, first, j, vectors, distances, strengths, tabl
     """pair_gradient[p] += dE/d(r_j - r_i) if needed, pair_strengths[p, s] = dE/dq_js through the pair p."""
     width, orders, carried = table.shape[3], table.shape[2], strengths.shape[1]
     alike = np.zeros(len(strengths), np.int64)
-    unit, inverse, charge = np.empty((3, LANES)), np.empty(LANES), np.empty(LANES)
-    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
-    cosines = np.empty((2 * l_max + 2, LANES))
-    harmonics, gradients = np.empty(((l_max + 1) ** 2, LANES)), np.empty((3, (l_max + 1) ** 2, LANES))
+    unit, inverse, legendre, cosines, harmonics = _workspace(l_max)
+    charge = np.empty(LANES)
+    gradients = np.empty((3, (l_max + 1) ** 2, LANES))
     rows, radial = np.empty((2, orders, LANES, width)), np.empty((2, orders, n_radial, LANES))
     result = np.empty((3, LANES))
     for i in range(start, stop):
@@ -331,9 +325,8 @@ def near(start, stop, first, j, vectors, distances, strengths, table, step, l_ma
     """out[i, lm, a] += Σ_j q_ja R_l(r_ij) Y_lm(r̂_ij): one radial function for each l, `table[..., 0, l]`."""
     orders, channels = (l_max + 1) ** 2, strengths.shape[1]
     alike = np.zeros(len(strengths), np.int64)
-    unit, inverse, charge = np.empty((3, LANES)), np.empty(LANES), np.empty(LANES)
-    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
-    cosines, harmonics = np.empty((2 * l_max + 2, LANES)), np.empty((orders, LANES))
+    unit, inverse, legendre, cosines, harmonics = _workspace(l_max)
+    charge = np.empty(LANES)
     rows, radial = np.empty((1, 1, LANES, table.shape[3])), np.empty((1, 1, l_max + 1, LANES))
     sums = np.empty((channels, orders, LANES))
     for i in range(start, stop):
@@ -363,9 +356,8 @@ def pull_back_near(start, stop, first, j, vectors, distances, strengths, table, 
     """pair_gradient[p] += dE/d(r_j - r_i), and if needed pair_strengths[p, a] = dE/dq_ja through the pair p."""
     orders, channels = (l_max + 1) ** 2, strengths.shape[1]
     alike = np.zeros(len(strengths), np.int64)
-    unit, inverse, charge = np.empty((3, LANES)), np.empty(LANES), np.empty(LANES)
-    legendre = np.empty(((l_max + 1) * (l_max + 2) // 2, LANES))
-    cosines, harmonics = np.empty((2 * l_max + 2, LANES)), np.empty((orders, LANES))
+    unit, inverse, legendre, cosines, harmonics = _workspace(l_max)
+    charge = np.empty(LANES)
     gradients, weights = np.empty((3, orders, LANES)), np.empty((orders, LANES))
     rows, radial = np.empty((2, 1, LANES, table.shape[3])), np.empty((2, 1, l_max + 1, LANES))
     result = np.empty((3, LANES))

@@ -125,7 +125,7 @@ def mean_square_displacement(frames, frame_fs):
     # Sums of |r(t0)|² and |r(t0+t)|² over the n - t origins of each lag t.
     lags = np.arange(n)
     both = ends[n - lags] + ends[n] - ends[lags]
-    displacements = both / (n - lags)[:, None] - 2 * _autocorrelation(positions).sum(axis=2)
+    displacements = both / (n - lags)[:, None] - 2 * autocorrelation(positions).sum(axis=2)
     return lags * frame_fs / 1000, _by_element(frames[0], np.maximum(displacements, 0))
 
 
@@ -184,7 +184,7 @@ def vibrational_density(frames, frame_fs):
     if len(frames) < 8 or not velocities.any():
         raise ConfigError("A density of states needs at least eight frames with velocities; use a .traj of a run.")
     weighted = velocities * np.sqrt(frames[0].get_masses())[:, None]
-    correlation = _autocorrelation(weighted).sum(axis=2)[: len(frames) // 2]  # [t, i]
+    correlation = autocorrelation(weighted).sum(axis=2)[: len(frames) // 2]  # [t, i]
     window = np.cos(0.5 * np.pi * np.arange(len(correlation)) / len(correlation)) ** 2
     even = np.concatenate([correlation * window[:, None], (correlation * window[:, None])[:0:-1]])
     spectrum = np.fft.rfft(even, axis=0).real
@@ -367,7 +367,7 @@ def _torsion(points):
     return np.degrees(np.arctan2(sine, (left * right).sum(axis=1)))
 
 
-def _autocorrelation(series):
+def autocorrelation(series):
     """⟨x(t0) x(t0+t)⟩ over all origins, for every column; first axis time, zero-padded against wrapping."""
     n = len(series)
     transform = np.fft.rfft(series, 2 * n, axis=0)

@@ -17,7 +17,6 @@ from ase_lode.dynamics.observers import (
     Frames,
     Log,
     Progress,
-    Responder,
     Signals,
     Thermodynamics,
     Watch,
@@ -26,6 +25,7 @@ from ase_lode.dynamics.observers import (
     prepare_output,
 )
 from ase_lode.dynamics.plots import MD_AXIS, MD_PANELS, Pictures
+from ase_lode.dynamics.responder import Responder
 from ase_lode.dynamics.settings import CONSTANT_PRESSURE, Settings
 from ase_lode.dynamics.velocities import draw_velocities
 from ase_lode.errors import ConfigError, LODEError, SimulationError

@@ -37,56 +37,6 @@ def has_stress(atoms):
     return True
 
 
-class Responder:
-    """Dipole (e·Å) and polarizability (Å³) along a run, once for each structure, from the run's potential or another.
-
-    Parameters
-    ----------
-    atoms : ase.Atoms
-        The atoms of the run.
-    source : True or str
-        True: the atoms' own calculator; else the name or file of a potential with a response model.
-
-    Raises
-    ------
-    ConfigError
-        The source gives no response.
-    """
-
-    def __init__(self, atoms, source):
-        from ase_lode.calculator import LODECalculator
-
-        self.atoms, calc = atoms, atoms.calc if source is True else LODECalculator(source)
-        if not hasattr(calc, "respond"):
-            raise ConfigError("response=True needs a LODECalculator with a response model; name a potential instead.")
-        self.respond, self.seen, self.found = calc.respond, None, None
-        if not self.values():
-            raise ConfigError("The potential of response= gives neither a dipole nor a polarizability for this "
-                              "structure; see `ase-lode info` for its targets.")
-
-    def values(self):
-        """`dipole` and `polarizability`, as far as they are defined."""
-        here = self.atoms.positions.tobytes() + self.atoms.cell.array.tobytes()
-        if here != self.seen:
-            found = self.respond(self.atoms)
-            self.seen, self.found = here, {name: found[name] for name in ("dipole", "polarizability") if name in found}
-        return self.found
-
-    @property
-    def columns(self):
-        """Names of the numbers in `row`."""
-        found = self.values()
-        return ([f"dipole_{axis}_eA" for axis in "xyz"] * ("dipole" in found)
-                + [f"polarizability_{name}_A3" for name in VOIGT] * ("polarizability" in found))
-
-    def row(self):
-        """The response as numbers."""
-        found = self.values()
-        tensor = found.get("polarizability")
-        return [*found.get("dipole", ()),
-                *(() if tensor is None else tensor[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]])]
-
-
 class Thermodynamics:
     """One row of the log: step, time, energies, temperature and, where they exist, stress, volume, uncertainty and
     response.

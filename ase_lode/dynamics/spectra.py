@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import units
+from ase.stress import voigt_6_to_full_3x3_stress
 
-from ase_lode.dynamics.analysis import LIGHT, _autocorrelation, frame_interval
+from ase_lode.dynamics.analysis import LIGHT, autocorrelation, frame_interval
+from ase_lode.dynamics.responder import DIPOLE, POLARIZABILITY
 from ase_lode.dynamics.velocities import degrees_of_freedom
 from ase_lode.errors import ConfigError
 
@@ -85,27 +87,13 @@ class Record:
         columns = dict(zip(names, table.T))
         steps = np.diff(columns["time_ps"])
         dipoles = polarizabilities = None
-        if f"dipole_{AXES[0]}_eA" in columns:
-            dipoles = np.stack([columns[f"dipole_{axis}_eA"] for axis in AXES], axis=1)
-        if f"polarizability_{VOIGT[0]}_A3" in columns:
-            polarizabilities = from_voigt(np.stack([columns[f"polarizability_{name}_A3"] for name in VOIGT], axis=1))
+        if DIPOLE[0] in columns:
+            dipoles = np.stack([columns[name] for name in DIPOLE], axis=1)
+        if POLARIZABILITY[0] in columns:
+            polarizabilities = voigt_6_to_full_3x3_stress(np.stack([columns[name] for name in POLARIZABILITY], axis=1))
         volume = float(columns["volume_A3"].mean()) if "volume_A3" in columns else None
         return cls(1000 * float(steps.mean()), float(temperature_K or columns["temperature_K"].mean()), volume, dipoles,
                    polarizabilities)
-
-
-AXES = ("x", "y", "z")
-VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
-
-
-def to_voigt(tensor):
-    """xx yy zz yz xz xy of symmetric tensors (..., 3, 3)."""
-    return tensor[..., [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
-
-
-def from_voigt(values):
-    """Symmetric tensors (..., 3, 3) of xx yy zz yz xz xy."""
-    return values[..., [[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
 
 
 def _held(frame):
@@ -219,7 +207,7 @@ def power_spectrum(series, frame_fs):
     if len(series) < FEWEST:
         raise ConfigError(f"A spectrum needs at least {FEWEST} frames; write the trajectory more often or run longer.")
     velocity = np.diff(series, axis=0) / frame_fs
-    correlation = _autocorrelation(velocity).sum(axis=1)[: len(velocity) // 2]
+    correlation = autocorrelation(velocity).sum(axis=1)[: len(velocity) // 2]
     window = np.cos(0.5 * np.pi * np.arange(len(correlation)) / len(correlation)) ** 2
     even = np.concatenate([correlation * window, (correlation * window)[:0:-1]])
     frequency = np.fft.rfftfreq(len(even), frame_fs)

@@ -139,7 +139,8 @@ def compare(potential, structures, n_threads=1, progress=None, label="", uncerta
         if structure.forces is not None:
             result.add(structure, "forces", structure.forces, -out.gradient, out.gradient_uncertainty)
         if structure.stress is not None:
-            result.add(structure, "stress", structure.stress, voigt(out.virial) / structure.system.measure)
+            stress = voigt(out.virial) / structure.system.measure
+            result.add(structure, "stress", structure.stress, stress)
     return result
 
 

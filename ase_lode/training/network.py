@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from ase_lode.models.baseline import compositions
 from ase_lode.models.network import Graph, Part
 from ase_lode.neighbors import NeighborList, PairList
+from ase_lode.training.metrics import voigt
 from ase_lode.training.rows import KINDS
 
 #: Largest displacement in Å, and largest strain, of the differences in d/dθ of forces and stresses: the error is 1e-10.
@@ -173,8 +174,7 @@ class Loss:
             loss += np.sum(error * displacement)
         if sample.stress is not None and self.scales.stress > 0:
             volume = sample.system.measure
-            error = (virial + virial.T) / (2 * volume)
-            error = error[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]] - sample.stress
+            error = voigt(virial) / volume - sample.stress
             v = -error / (self.scales.stress**2 * volume)
             strain = np.array([[v[0], v[5] / 2, v[4] / 2], [v[5] / 2, v[1], v[3] / 2], [v[4] / 2, v[3] / 2, v[2]]])
             loss += np.sum(error**2) / self.scales.stress**2
@@ -238,8 +238,7 @@ def errors(network, parameters, samples, n_threads=1):
             if sample.forces is not None:
                 here["forces"] = (gradient[:-n] + sample.forces).ravel()
             if sample.stress is not None:
-                stress = (virials[0] + virials[0].T) / (2 * sample.system.measure)
-                here["stress"] = stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]] - sample.stress
+                here["stress"] = voigt(virials[0]) / sample.system.measure - sample.stress
             if sample.dipole is not None and coulomb:
                 here["dipole"] = charges[:-n, coulomb[0]] @ sample.system.positions - sample.dipole
             found.append(here)

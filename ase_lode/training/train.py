@@ -292,6 +292,7 @@ def save_checked(potential, directory, structures, n_threads):
     """Save under a temporary name, load, compare derivatives with differences, and only then take the name.
 
     Forces are compared with differences of the energy or, where there is none, Born charges with those of the dipole.
+    A potential that has neither pair is saved unchecked, and the result says so.
     """
     directory.mkdir(parents=True, exist_ok=True)
     final = directory / f"{potential.name}.lode"
@@ -299,23 +300,23 @@ def save_checked(potential, directory, structures, n_threads):
     try:
         potential.save(draft)
         strained = max(structures, key=lambda s: 0.0 if s.forces is None else np.linalg.norm(s.forces) / len(s))
-        name, whole, deviation = deviation_of(load_potential(draft), strained.system, n_threads)
-        if not deviation < FORCE_TOLERANCE:
-            raise LODEError(f"The {name} of the saved potential differ from its {whole} differences by "
+        checked, whole, deviation = deviation_of(load_potential(draft), strained.system, n_threads)
+        if checked is not None and not deviation < FORCE_TOLERANCE:
+            raise LODEError(f"The {checked} of the saved potential differ from its {whole} differences by "
                             f"{deviation:.1e}; nothing was written, please report this with the configuration.")
         os.replace(draft, final)
     finally:
         draft.unlink(missing_ok=True)
-    return load_potential(final), {"of": name, "relative_deviation": deviation, "atoms": len(strained)}
+    return load_potential(final), {"of": checked, "relative_deviation": deviation, "atoms": len(strained)}
 
 
 def deviation_of(potential, system, n_threads):
-    """Derivatives that can be compared with differences, of what, and their relative deviation; 0 where none can."""
+    """Derivatives that can be compared with differences, of what, and their relative deviation; None where none can."""
     if potential.weights is not None:
         return "forces", "energy", force_deviation(potential, system, n_threads)
     values = potential.respond(system, n_threads)
     if values.dipole is None or "born_effective_charges" in potential.response.targets:
-        return "derivatives", "nonexistent", 0.0
+        return None, None, None
     return "Born charges", "dipole", born_deviation(potential, system, values.born_effective_charges, n_threads)
 
 

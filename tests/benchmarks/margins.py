@@ -60,20 +60,7 @@ def jumps():
     """Energy at the same geometry on the two meshes between which a strained cell changes, eV/atom."""
     for structure in (steps.water, steps.salt_slab):
         atoms, name = structure()
-        calc = LODECalculator(name, on_extrapolation="ignore", n_threads=1)
-        worst, before = 0.0, None
-        for stretch in np.linspace(0.9, 1.1, 21):
-            strained = atoms.copy()
-            strain = np.array([[stretch, 0, 0], [0.1 * (stretch - 1), 1, 0], [0, 0, 1 / stretch]])
-            strained.set_cell(atoms.cell.array @ strain, scale_atoms=True)
-            mesh = steps.meshes(calc, strained)
-            if before not in (None, mesh):
-                energies = []
-                for state in (before, mesh):
-                    calc.set_state(state)
-                    energies.append(calc.get_potential_energy(strained))
-                worst = max(worst, abs(energies[1] - energies[0]) / len(atoms))
-            before = mesh
+        worst = max(steps.jumps(atoms, name))
         yield f"jump where the mesh changes, {name}", worst, 1e-7, "eV/atom", "physics/test_mesh_steps.py"
 
 

@@ -14,11 +14,9 @@ from ase_lode.dynamics.spectra import (
     MECHANICAL,
     Record,
     bands,
-    from_voigt,
     infrared,
     power_spectrum,
     raman,
-    to_voigt,
 )
 from ase_lode.errors import ConfigError
 
@@ -87,9 +85,12 @@ def test_stokes_intensities_favour_low_wavenumbers():
     assert ratio == pytest.approx(expected, rel=0.02) and stokes["total"].max() == 1.0
 
 
-def test_voigt_order():
-    tensor = np.array([[1.0, 6, 5], [6, 2, 4], [5, 4, 3]])
-    assert to_voigt(tensor).tolist() == [1, 2, 3, 4, 5, 6] and (from_voigt(to_voigt(tensor)) == tensor).all()
+def test_columns_of_a_log_are_components_by_their_names(tmp_path):
+    names = [f"polarizability_{name}_A3" for name in ("zz", "xx", "yy", "xy", "xz", "yz")]
+    rows = [f"{0.001 * step},300,3,1,2,6,5,4" for step in range(3)]
+    (tmp_path / "md.csv").write_text("\n".join([",".join(["time_ps", "temperature_K", *names]), *rows]) + "\n")
+    found = Record.of_log(tmp_path / "md.csv")
+    assert found.polarizabilities[2].tolist() == [[1, 6, 5], [6, 2, 4], [5, 4, 3]] and found.dipoles is None
 
 
 def test_words_for_what_is_missing():
