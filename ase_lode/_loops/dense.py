@@ -53,27 +53,18 @@ def _narrow(r0, r1, r2, r3, c, k, x, weights, out):
 
 @loop
 def multiply(start, stop, rows, classes, x, weights, out):
-    """out[r, k] += Σ_q x[r, q] weights[class of r, q, k]; the number of columns is a multiple of 8.
-
-    All rows of a class go through one block of columns before the next, while that part of the matrix is in the cache.
-    """
+    """out[r, k] += Σ_q x[r, q] weights[class of r, q, k]; the number of columns is a multiple of 8."""
     wide = weights.shape[2] - weights.shape[2] % (2 * LANES)
-    begin = start
-    while begin < stop:
-        c, end = classes[begin], begin + 1
-        while end < stop and classes[end] == c:
-            end += 1
-        for k in range(0, weights.shape[2], 2 * LANES):
-            for g in range(begin, end):
-                for b in range(0, LANES, 4):
-                    r0, r1, r2, r3 = rows[g, b], rows[g, b + 1], rows[g, b + 2], rows[g, b + 3]
-                    if b > 0 and r0 == rows[g, b - 1]:
-                        break  # all that follows repeats the last row
-                    if k < wide:
-                        _wide(r0, r1, r2, r3, c, k, x, weights, out)
-                    else:
-                        _narrow(r0, r1, r2, r3, c, k, x, weights, out)
-        begin = end
+    for g in range(start, stop):
+        c = classes[g]
+        for b in range(0, LANES, 4):
+            r0, r1, r2, r3 = rows[g, b], rows[g, b + 1], rows[g, b + 2], rows[g, b + 3]
+            if b > 0 and r0 == rows[g, b - 1]:
+                break  # all that follows repeats the last row
+            for k in range(0, wide, 2 * LANES):
+                _wide(r0, r1, r2, r3, c, k, x, weights, out)
+            for k in range(wide, weights.shape[2], LANES):
+                _narrow(r0, r1, r2, r3, c, k, x, weights, out)
 
 
 @loop
