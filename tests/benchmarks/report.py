@@ -69,7 +69,8 @@ def numbers(results):
                           for field in ("field l ≤ 4", "featomic's field"))
         rows[f"featomic's LODE with position gradients against our energy, forces and stress, l ≤ 4, {size} atoms"] = \
             f"{exterior:,.0f} times (exterior field), {full:,.0f} times (featomic's field)"
-    rows["new process to the first energy, cache warm / cold"] = \
+    # Among the peers is torch, which the neighbour search imports where it is installed.
+    rows["new process to the first energy, cache warm / cold, beside torch (without it: startup.py)"] = \
         f"{results['warm_seconds']:.1f} / {results['cold_seconds']:.0f} s"
     rows["`ase-lode --help`"] = f"{results['help_seconds']:.2f} s"
     return "| what | measured |\n|---|---|\n" + "\n".join(
