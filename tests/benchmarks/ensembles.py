@@ -32,7 +32,7 @@ UNITS = pv.data.UnitData(kb=units.kB, energy_str="eV", energy_conversion=96.485,
 
 
 def calculator(ensemble):
-    """Of `water-npt` at constant pressure alone: `water` knows one density, and has seen fifteen times as many cells."""
+    """Of `water-npt` at constant pressure alone: `water` knows one density, from fifteen times as many cells."""
     return LODECalculator("water-npt" if ensemble in CONSTANT_PRESSURE else "water", on_extrapolation="ignore")
 
 
@@ -69,6 +69,16 @@ def kinetic(data):
     return pv.kinetic_energy.distribution(data, strict=False, verbosity=0, bootstrap_seed=1)
 
 
+def compared(what, one, other):
+    """Rows of two runs; not a number where they are too short to overlap."""
+    try:
+        values = pv.ensemble.check(one, other, verbosity=0, bootstrap_seed=1)
+    except pv.util.error.InputError:
+        values = [np.nan]
+    for value in values:
+        yield what, value
+
+
 def pairs(atoms, ensemble, ps, folder):
     """Rows of (what, deviation in standard errors) of an ensemble."""
     first = simulate(atoms, ensemble, TEMPERATURES[0], PRESSURES[0], ps, folder)
@@ -76,12 +86,10 @@ def pairs(atoms, ensemble, ps, folder):
     mean, width = kinetic(first)
     yield "kinetic energy, mean", mean
     yield "kinetic energy, width", width
-    for value in pv.ensemble.check(first, hot, verbosity=0, bootstrap_seed=1):
-        yield "two temperatures", value
+    yield from compared("two temperatures", first, hot)
     if ensemble in CONSTANT_PRESSURE:
         dense = simulate(atoms, ensemble, TEMPERATURES[0], PRESSURES[1], ps, folder)
-        for value in pv.ensemble.check(first, dense, verbosity=0, bootstrap_seed=1):
-            yield "two pressures", value
+        yield from compared("two pressures", first, dense)
 
 
 def main():
