@@ -121,6 +121,9 @@ class NetworkConfig(Strict):
     energy_weights: tuple[PositiveFloat, PositiveFloat] = (0.03, 0.2)
     #: Steps over which weights are averaged.
     averaged_steps: int = Field(500, ge=1)
+    #: Networks trained before, from other seeds, whose mean on further structures is fitted with the data; each takes
+    #: as long as the potential itself.
+    committee: int = Field(0, ge=0, le=16)
 
 
 class BaselineConfig(Strict):

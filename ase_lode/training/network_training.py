@@ -7,6 +7,7 @@ import numpy as np
 
 from ase_lode.models.network import Network
 from ase_lode.models.potential import Potential
+from ase_lode.training.committee import taught
 from ase_lode.training.dataset import sha256
 from ase_lode.training.metrics import compare
 from ase_lode.training.network import Loss, initial, join, make_samples
@@ -35,7 +36,11 @@ class NetworkTraining:
     def __init__(self, problem):
         self._problem = problem
         self._network = Network(problem.model, TOLERANCE)
-        self._checkpoint = problem.directory / f"{problem.config.output.name}.training.npz"
+
+    def _checkpoint(self, member):
+        """Where a network's run is kept: that of the potential, number 0, or of a member of its committee."""
+        part = f"member{member}." if member else ""
+        return self._problem.directory / f"{self._problem.config.output.name}.{part}training.npz"
 
     def plan(self):
         """Size of the problem."""
@@ -51,25 +56,36 @@ class NetworkTraining:
         problem, network = self._problem, self._network
         seed, head, data = problem.config.seed, problem.model.head, problem.data
         train, held = (make_samples(part, network, problem.baseline) for part in (data.train, data.held))
-        weights, sizes = initial(network, train, seed)
         loss = Loss(network, problem.scales, *charge_scales(train, problem.config.weights), problem.n_threads)
-        optimiser = Optimiser(network, head, loss, train, held, sizes, seed, progress, problem.n_threads)
-        self._checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        weights, history = optimiser.run(weights, self._checkpoint, self._key())
+        problem.directory.mkdir(parents=True, exist_ok=True)
+
+        def optimised(member, lessons):
+            weights, sizes = initial(network, train, seed + member)
+            optimiser = Optimiser(network, head, loss, train + lessons, held, sizes, seed + member, progress,
+                                  problem.n_threads)
+            return optimiser.run(weights, self._checkpoint(member), self._key(member))
+
+        members = []
+        for member in range(1, head.committee + 1):
+            progress.say(f"member {member} of the committee")
+            members.append(optimised(member, [])[0])
+        weights, history = optimised(0, taught(network, members, train, progress, seed) if members else [])
         draws = self._posterior(weights, train)
         posterior, factor = self._calibrated(weights, draws, data.held or data.train)
-        header = {"training": {"steps": head.steps}, "uncertainty": {"energy_factor": factor}}
+        header = {"training": {"steps": head.steps, "committee": head.committee},
+                  "uncertainty": {"energy_factor": factor}}
         return Trained(weights, problem.baseline, posterior, self._ranges(train), header, {"history": history})
 
     def clean(self):
-        """Remove the checkpoint of the finished run."""
-        self._checkpoint.unlink(missing_ok=True)
+        """Remove the checkpoints of the finished run."""
+        for member in range(self._problem.model.head.committee + 1):
+            self._checkpoint(member).unlink(missing_ok=True)
 
-    def _key(self):
+    def _key(self, member):
         """What a checkpoint must agree in: everything that decides the run."""
         config, data = self._problem.config, self._problem.data
         settings = {"model": self._problem.model.model_dump(mode="json"), "seed": config.seed,
-                    "weights": config.weights.model_dump(), "files": sha256(data.paths),
+                    "weights": config.weights.model_dump(), "files": sha256(data.paths), "member": member,
                     "train": len(data.train), "held": len(data.held)}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 

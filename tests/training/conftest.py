@@ -2,13 +2,20 @@
 
 from types import SimpleNamespace
 
+import ase.io
 import numpy as np
 import pytest
+from ase.build import molecule
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from ase_lode.neighbors import NeighborList
 from ase_lode.system import CHEMICAL_SYMBOLS, System
 
 CUTOFF = 5.0
+#: A network that trains in seconds.
+TINY_HEAD = {"type": "network", "channels": 16, "strengths": 2, "hidden": [8], "steps": 24, "batch_atoms": 9,
+             "averaged_steps": 5}
 
 
 class PairGaussians:
@@ -68,3 +75,22 @@ def make_systems():
         return systems
 
     return make
+
+
+@pytest.fixture
+def tiny_network(tmp_path):
+    """A run of seconds: water with EMT's numbers."""
+    rng = np.random.default_rng(0)
+    frames = []
+    for _ in range(12):
+        atoms = molecule("H2O")
+        atoms.positions += rng.normal(scale=0.05, size=atoms.positions.shape)
+        atoms.calc = EMT()
+        atoms.calc = SinglePointCalculator(atoms, energy=atoms.get_potential_energy(), forces=atoms.get_forces())
+        frames.append(atoms)
+    ase.io.write(tmp_path / "train.xyz", frames, format="extxyz")
+    return {"model": {"density": {"cutoff": 3.0, "max_radial": 3, "max_angular": 2},
+                      "fields": [{"exponent": 1, "max_angular": 1, "sources": "learned"}], "head": TINY_HEAD,
+                      "baseline": {"allow_rank_deficient": True}},
+            "data": {"train": {"file": str(tmp_path / "train.xyz")}, "validation": {"fraction": 0.34}},
+            "output": {"name": "tiny", "directory": str(tmp_path / "out"), "report": "html"}}

@@ -1,11 +1,8 @@
 """Training of a network: its gradient against differences of the loss, exact resuming, repeatability, refusals."""
 
-import ase.io
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
-from ase.calculators.emt import EMT
-from ase.calculators.singlepoint import SinglePointCalculator
 
 from ase_lode import load_potential
 from ase_lode.errors import ConfigError
@@ -122,27 +119,9 @@ def test_the_loss_falls(problem):
     assert history[-1]["loss"] < 0.7 * history[0]["loss"]
 
 
-@pytest.fixture
-def config(tmp_path):
-    rng = np.random.default_rng(0)
-    frames = []
-    for _ in range(12):
-        atoms = molecule("H2O")
-        atoms.positions += rng.normal(scale=0.05, size=atoms.positions.shape)
-        atoms.calc = EMT()
-        atoms.calc = SinglePointCalculator(atoms, energy=atoms.get_potential_energy(), forces=atoms.get_forces())
-        frames.append(atoms)
-    ase.io.write(tmp_path / "train.xyz", frames, format="extxyz")
-    return {"model": {"density": {"cutoff": 3.0, "max_radial": 3, "max_angular": 2},
-                      "fields": [{"exponent": 1, "max_angular": 1, "sources": "learned"}], "head": HEAD,
-                      "baseline": {"allow_rank_deficient": True}},
-            "data": {"train": {"file": str(tmp_path / "train.xyz")}, "validation": {"fraction": 0.34}},
-            "output": {"name": "tiny", "directory": str(tmp_path / "out"), "report": "html"}}
-
-
-def test_yaml_to_potential(config, tmp_path):
+def test_yaml_to_potential(tiny_network, tmp_path):
     """A run writes a file that says the same, twice the same bytes, with uncertainties of the errors' size."""
-    potential, report = train(config, quiet=True)
+    potential, report = train(tiny_network, quiet=True)
     first = (tmp_path / "out" / "tiny.lode").read_bytes()
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["metrics.yaml", "report.html", "tiny.lode"]
     loaded = load_potential(tmp_path / "out" / "tiny.lode")
@@ -150,7 +129,7 @@ def test_yaml_to_potential(config, tmp_path):
     assert loaded.evaluate(system).energy == potential.evaluate(system).energy
     assert 0.4 < report["coverage"]["validation"]["forces"] < 0.95
     assert report["history"][-1]["step"] == HEAD["steps"]
-    train(config, quiet=True)
+    train(tiny_network, quiet=True)
     assert (tmp_path / "out" / "tiny.lode").read_bytes() == first
 
 
