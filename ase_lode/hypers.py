@@ -103,15 +103,15 @@ class NetworkConfig(Strict):
 
     type: Literal["network"]
     #: Learned channels of each pass, a multiple of 16.
-    channels: int = Field(48, ge=16, le=256, multiple_of=16)
+    channels: int = Field(32, ge=16, le=256, multiple_of=16)
     #: Strengths of each atom that carry the second density; none leaves that density out.
-    strengths: int = Field(16, ge=0, le=64)
+    strengths: int = Field(8, ge=0, le=64)
     #: Largest l in the invariants of body order 4.
     cubic_angular: int = Field(4, ge=0, le=6)
     #: Sizes of the hidden layers, multiples of 8.
     hidden: tuple[Annotated[int, Field(ge=8, le=1024, multiple_of=8)], ...] = Field((64, 32), min_length=1)
     #: Steps of the optimiser, and atoms in each.
-    steps: int = Field(6_000, ge=1)
+    steps: int = Field(4_000, ge=1)
     batch_atoms: int = Field(400, ge=1)
     #: Largest step relative to the typical size of a parameter.
     learning_rate: float = Field(0.03, gt=0, le=1)

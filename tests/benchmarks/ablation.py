@@ -1,6 +1,6 @@
 """What each default of the network head is worth: one change at a time, on 100 dipeptides.
 
-    python tests/benchmarks/ablation.py [--data FOLDER] [--steps 1500] [--only NAME ...] [--write]
+    python tests/benchmarks/ablation.py [--data FOLDER] [--steps 1000] [--only NAME ...] [--write]
 
 Each variant is trained with the same number of steps and judged on the validation file. Results are kept in
 `results/ablation.yaml` as they come, so an interrupted run goes on where it stopped; ``--write`` renews
@@ -24,13 +24,13 @@ FIELD = {"exponent": 1, "max_angular": 2, "cutoff": 4.5, "sources": "learned"}
 VARIANTS = {
     "default": {},
     "16 channels": {"head": {"channels": 16}},
-    "32 channels": {"head": {"channels": 32}},
     "64 channels": {"head": {"channels": 64}},
     "body order 3": {"head": {"cubic_angular": 0}},
     "body order 4 up to l = 2": {"head": {"cubic_angular": 2}},
     "body order 4 up to l = 3": {"head": {"cubic_angular": 3}},
     "no second density": {"head": {"strengths": 0}},
-    "8 strengths": {"head": {"strengths": 8}},
+    "4 strengths": {"head": {"strengths": 4}},
+    "16 strengths": {"head": {"strengths": 16}},
     "no field": {"fields": []},
     "no second density, no field": {"head": {"strengths": 0}, "fields": []},
     "exponents 1, 3, 6": {"fields": [FIELD, {**FIELD, "exponent": 3}, {**FIELD, "exponent": 6}]},
@@ -39,6 +39,7 @@ VARIANTS = {
     "no weight decay": {"head": {"weight_decay": 0.0}},
     "energies ten times heavier": {"head": {"energy_weights": [0.3, 3.0]}},
     "hidden layers 32, 16": {"head": {"hidden": [32, 16]}},
+    "a committee of 2": {"head": {"committee": 2}},
 }
 
 
@@ -85,7 +86,7 @@ def main():
     """Measure what is missing and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--only", nargs="*", default=list(VARIANTS))
     parser.add_argument("--write", action="store_true", help="only renew the table")
     options = parser.parse_args()
