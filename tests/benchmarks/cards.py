@@ -57,7 +57,8 @@ def trained(potential):
     """How the model was fitted."""
     training = potential.header.get("training", {})
     if potential.weights is not None and potential.model.head.type == "network":
-        return f"network, {training['steps']} steps, best on validation"
+        taught = f", taught by a committee of {training['committee']}" if training.get("committee") else ""
+        return f"network, {training['steps']} steps, best on validation{taught}"
     if potential.weights is not None:
         return f"regularisation {training['regularisation']:g}, chosen on {training['chosen_on']}"
     targets = potential.response.targets.items()
