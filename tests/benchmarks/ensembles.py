@@ -37,13 +37,16 @@ UNITS = pv.data.UnitData(kb=units.kB, energy_str="eV", energy_conversion=96.485,
 
 
 class Case(NamedTuple):
-    """A shipped potential, its structure, and pairs of K and GPa, apart by about two standard deviations."""
+    """A shipped potential, its structure, pairs of K and GPa, apart by about two standard deviations, and the potential
+    that the structure is relaxed and warmed up with if it is another.
+    """
 
     potential: str
     make: callable
     ensembles: tuple
     temperatures: tuple
     pressures: tuple = (0.0, 0.0)
+    warmed_by: str = None
 
 
 def free_slab():
@@ -57,7 +60,8 @@ def free_slab():
 CASES = {"water": Case("water", partial(water_box, 24), THERMOSTATS, (300.0, 350.0)),
          "peptide": Case("dipeptides", SYSTEMS["peptide"][1], THERMOSTATS, (300.0, 350.0)),
          "slab": Case("slab-xtb", SYSTEMS["slab"][1], THERMOSTATS, (300.0, 360.0)),
-         "water-npt": Case("water-npt", partial(water_box, 24), ("npt-mtk-iso", "npt-mtk"), (300.0, 340.0), (0.1, 0.3)),
+         "water-npt": Case("water-npt", partial(water_box, 24), ("npt-mtk-iso", "npt-mtk"), (300.0, 340.0), (0.1, 0.3),
+                          "water"),
          "slab-xy": Case("slab-xtb", free_slab, ("npt-xy",), (300.0, 360.0), (0.0, 0.3))}
 
 
@@ -93,15 +97,16 @@ def compared(what, one, other):
 
 def distributions(case, ensemble, ps, folder):
     """Rows of (what, deviation in standard errors) of an ensemble."""
-    calc = LODECalculator(case.potential, n_threads=1, on_extrapolation="ignore")
+    warming, calc = (LODECalculator(name, n_threads=1, on_extrapolation="ignore")
+                     for name in (case.warmed_by or case.potential, case.potential))
 
     def relaxed():
         atoms = case.make()
-        atoms.calc = calc
+        atoms.calc = warming
         relax(atoms, fmax=0.3, steps=100, quiet=True)
         return atoms
 
-    start = carried_on(folder / "start.ckpt.npz", calc, relaxed, 4000, ensemble="nvt-langevin", timestep_fs=0.5,
+    start = carried_on(folder / "start.ckpt.npz", warming, relaxed, 4000, ensemble="nvt-langevin", timestep_fs=0.5,
                        temperature_K=case.temperatures[0])
     run = partial(simulate, start, calc, ensemble, ps=ps, folder=folder)
     first = run(case.temperatures[0], case.pressures[0])
