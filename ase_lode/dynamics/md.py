@@ -150,6 +150,7 @@ def _start(atoms, calc, settings, stack):
 
         relax(atoms, fmax=0.1, quiet=True)
     rng = np.random.default_rng(settings.seed)
+    atoms.set_momenta(atoms.get_momenta())  # without those of fixed atoms, which a chain would count as heat
     if not atoms.get_momenta().any():
         draw_velocities(atoms, settings.temperature_K[0], rng, settings.zero_momentum)
     return Simulation(atoms, settings, count_degrees_of_freedom(atoms, settings.ensemble), rng, Bonds.find(atoms))
