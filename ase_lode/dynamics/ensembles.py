@@ -167,6 +167,11 @@ class NoseHooverNVT(Chain, NoseHooverChainNVT):
     def __init__(self, atoms, settings, dof, rng):
         super().__init__(atoms, settings, dof)
 
+    def _integrate_p(self, delta):
+        super()._integrate_p(delta)
+        self.atoms.set_momenta(self._p)  # forces of a step are without constraints, and fixed atoms would heat the chain
+        self._p = self.atoms.get_momenta()
+
 
 class FlexibleNPT(Chain, MTKNPT):
     """Constant pressure, all six strains free: a chain on the particles and one on the cell.
