@@ -169,7 +169,7 @@ class NoseHooverNVT(Chain, NoseHooverChainNVT):
 
     def _integrate_p(self, delta):
         super()._integrate_p(delta)
-        self.atoms.set_momenta(self._p)  # forces of a step are without constraints, and fixed atoms would heat the chain
+        self.atoms.set_momenta(self._p)  # a step's forces ignore constraints, and fixed atoms would heat the chain
         self._p = self.atoms.get_momenta()
 
 
