@@ -116,8 +116,9 @@ class LODECalculator(Calculator):
         """What changed since the last evaluation, to the last bit; ASE does not look at the charge in `atoms.info`."""
         if self.atoms is None:
             return list(all_changes)
-        changes = [name for name in ("positions", "numbers", "cell", "pbc")
-                   if not np.array_equal(getattr(self.atoms, name), getattr(atoms, name))]
+        arrays = ((atoms.positions, atoms.numbers, atoms.cell.array, atoms.pbc) for atoms in (self.atoms, atoms))
+        changes = [name for name, old, new in zip(("positions", "numbers", "cell", "pbc"), *arrays)
+                   if old.shape != new.shape or (old != new).any()]
         if self._charge is None and self.atoms.info.get("charge", 0.0) != atoms.info.get("charge", 0.0):
             changes.append("charge")
         return changes

@@ -91,6 +91,8 @@ def _sentence(error):
         return f"'{error.filename or error}' does not exist; check the path."
     if isinstance(error, OSError) and error.strerror:
         return f"'{error.filename}': {error.strerror}." if error.filename else f"{error.strerror}."
+    if isinstance(error, StopIteration):
+        return "The file has no such frame; check the number after '@'."
     if isinstance(error, KeyboardInterrupt):
         return "interrupted."
     text = " ".join(str(error).split())

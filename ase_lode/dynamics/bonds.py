@@ -38,6 +38,11 @@ class Bonds:
         order = np.lexsort((j[once], i[once]))
         return cls(i[once][order], j[once][order], shifts[once][order].astype(float))
 
+    @classmethod
+    def none(cls):
+        """No bonds."""
+        return cls(np.empty(0, dtype=int), np.empty(0, dtype=int), np.empty((0, 3)))
+
     def __len__(self):
         return len(self.first)
 

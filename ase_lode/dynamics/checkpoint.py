@@ -11,7 +11,7 @@ from ase.io.jsonio import decode, encode
 
 from ase_lode.errors import LODEError, SimulationError
 
-FORMAT = "ase-lode md checkpoint 2"
+FORMAT = "ase-lode md checkpoint 3"
 #: Keywords of LODECalculator that decide its results.
 KEYWORDS = ("skin", "charge", "uncertainty", "on_extrapolation", "tolerance")
 

@@ -4,20 +4,22 @@ Four things are set right here. ASE's thermostats count 3N degrees of freedom; t
 the angular momentum, are conserved, so the rest would be too hot by 3N/(3N-3) or more. The full-cell barostat counts
 nine cell degrees of freedom, but its strain rate is symmetric and has six. LangevinBAOAB does not record the heat it
 exchanges, without which nothing is conserved. The in-plane barostat is new: three degrees of freedom in the plane of
-a and b. Chains are integrated in plain floats, since they act on the momenta through one factor only; with ASE's
-arrays they would take longer than a small molecule's forces.
+a and b. What ASE's chains and barostats spend in Python would be longer than a small molecule's forces: chains are
+compiled, and barostats ask for forces and stress once per step.
 """
 
-import math
 from operator import attrgetter
 
 import numpy as np
 from ase import units
 from ase.md.bussi import Bussi
 from ase.md.langevinbaoab import LangevinBAOAB
-from ase.md.nose_hoover_chain import FOURTH_ORDER_COEFFS, MTKNPT, IsotropicMTKNPT, NoseHooverChainNVT
+from ase.md.nose_hoover_chain import FOURTH_ORDER_COEFFS, MTKNPT, NoseHooverChainNVT
 from ase.md.verlet import VelocityVerlet
+from ase.stress import voigt_6_to_full_3x3_stress
+from scipy.special import exprel
 
+from ase_lode._loops.chain import integrate_chain
 from ase_lode.dynamics.settings import CONSTANT_PRESSURE
 from ase_lode.dynamics.velocities import degrees_of_freedom, remove_drift
 from ase_lode.errors import ConfigError
@@ -26,6 +28,9 @@ from ase_lode.errors import ConfigError
 COMPONENTWISE = {"FixAtoms", "FixCartesian", "FixedPlane", "FixedLine", "FixCom"}
 #: Steps between removals of the drift that rounding and the scaling of momenta let grow in a thermostat.
 DRIFT_INTERVAL = 1000
+#: Of the chains' factorisation, fourth order.
+SHARES = np.array(FOURTH_ORDER_COEFFS)
+UNITY = np.eye(3)
 
 
 class Ensemble:
@@ -62,14 +67,23 @@ class Ensemble:
         """Keep conserved momenta at zero over long runs."""
 
 
-class NVE(Ensemble, VelocityVerlet):
+class Verlet(Ensemble):
+    """An integrator of ASE that takes the forces at the start of a step and gives those at its end."""
+
+    forces = None
+
+    def step(self):
+        self.forces = super().step(self.forces)
+
+
+class NVE(Verlet, VelocityVerlet):
     """Constant energy: velocity Verlet."""
 
     def __init__(self, atoms, settings, dof, rng):
         super().__init__(atoms, settings.timestep_fs * units.fs)
 
 
-class BussiNVT(Ensemble, Bussi):
+class BussiNVT(Verlet, Bussi):
     """Stochastic velocity rescaling, Bussi, Donadio and Parrinello, J. Chem. Phys. 126, 014101 (2007)."""
 
     state = ("transferred_energy",)
@@ -115,51 +129,6 @@ class LangevinNVT(Ensemble, LangevinBAOAB):
         return energy - self.heat
 
 
-def integrate_chain(twice_kinetic, dof, kT, masses, positions, momenta, delta):
-    """Let a Nosé-Hoover chain act on what it thermostats for a time.
-
-    The factorisation of Martyna, Tuckerman, Tobias and Klein, Mol. Phys. 87, 1117 (1996), at fourth order.
-
-    Parameters
-    ----------
-    twice_kinetic : float
-        Twice the kinetic energy of the thermostatted momenta in eV.
-    dof : float
-        Their degrees of freedom.
-    kT : float
-        Target in eV.
-    masses, positions, momenta : array, shape (links,)
-        Of the chain; positions and momenta are changed in place.
-    delta : float
-        Time in ASE's unit.
-
-    Returns
-    -------
-    float
-        Factor of the thermostatted momenta.
-    """
-    q, x, p = masses.tolist(), positions.tolist(), momenta.tolist()
-    last, factor = len(q) - 1, 1.0
-
-    def kick(link, time):
-        """Half a kick, between two quarters of the friction by the next link."""
-        friction = math.exp(-0.5 * time * p[link + 1] / q[link + 1]) if link < last else 1.0
-        force = factor**2 * twice_kinetic - dof * kT if link == 0 else p[link - 1] ** 2 / q[link - 1] - kT
-        p[link] = (p[link] * friction + time * force) * friction
-
-    for share in FOURTH_ORDER_COEFFS:
-        time = share * delta
-        for link in range(last, -1, -1):
-            kick(link, time / 2)
-        for link in range(last + 1):
-            x[link] += time * p[link] / q[link]
-        factor *= math.exp(-time * p[0] / q[0])
-        for link in range(last + 1):
-            kick(link, time / 2)
-    positions[:], momenta[:] = x, p
-    return factor
-
-
 class Chain(Ensemble):
     """A Nosé-Hoover chain on the particles, told the number of degrees of freedom."""
 
@@ -177,7 +146,8 @@ class Chain(Ensemble):
     def _integrate_thermostat(self, momenta, delta):
         chain = self._thermostat
         twice_kinetic = float((momenta**2 / self.masses).sum())
-        return momenta * integrate_chain(twice_kinetic, self.dof, chain._kT, chain._Q, chain._eta, chain._p_eta, delta)
+        return momenta * integrate_chain(twice_kinetic, float(self.dof), chain._kT, chain._Q, chain._eta, chain._p_eta,
+                                         delta, SHARES)
 
     def set_target(self, kT, pressure):
         self._thermostat._kT = kT
@@ -197,27 +167,76 @@ class NoseHooverNVT(Chain, NoseHooverChainNVT):
     def __init__(self, atoms, settings, dof, rng):
         super().__init__(atoms, settings, dof)
 
+    def _integrate_p(self, delta):
+        super()._integrate_p(delta)
+        self.atoms.set_momenta(self._p)  # a step's forces ignore constraints, and fixed atoms would heat the chain
+        self._p = self.atoms.get_momenta()
 
-class Barostat(Chain):
-    """A chain on the particles and one on the cell, Martyna, Tobias and Klein, J. Chem. Phys. 101, 4177 (1994)."""
 
-    state = (*Chain.state, "_barostat._xi", "_barostat._p_xi")
+class FlexibleNPT(Chain, MTKNPT):
+    """Constant pressure, all six strains free: a chain on the particles and one on the cell.
+
+    Martyna, Tobias and Klein, J. Chem. Phys. 101, 4177 (1994). The cell's momentum stays while particles and cell
+    move, so that one decomposition of it gives all matrices of a step.
+    """
+
+    state = (*Chain.state, "_barostat._xi", "_barostat._p_xi", "_h", "_p_g")
+    strains = 6
 
     def __init__(self, atoms, settings, dof, rng):
         super().__init__(atoms, settings, dof, pressure_au=settings.pressure_GPa[0] * units.GPa,
                          pdamp=settings.taup_fs * units.fs)
-        self._num_atoms_global = dof / 3
-        self._barostat.integrate_nhc_baro = self._integrate_barostat
+        barostat = self._barostat
+        barostat._cell_dof = self.strains
+        barostat._R[0] = self.strains * barostat._kT * barostat._pdamp**2
+        self._evaluate()
 
-    def _integrate_barostat(self, momentum, delta):
+    def step(self):
+        half = self.dt / 2
+        self._integrate_barostat(half)
+        self._p = self._integrate_thermostat(self._p, half)
+        self._integrate_p_cell(half)
+        kick, pull, drift, push = self._propagators()
+        self._p = self._p @ kick + self._forces @ pull
+        self._q = self._q @ drift + self._p / self.masses @ push
+        self._h = self._h @ drift
+        self._evaluate()
+        self._p = self._p @ kick + self._forces @ pull
+        self._integrate_p_cell(half)
+        self._p = self._integrate_thermostat(self._p, half)
+        self._integrate_barostat(half)
+        self.atoms.set_momenta(self._p)
+
+    def _evaluate(self):
+        self.atoms.set_positions(self._q)
+        self.atoms.set_cell(self._h)
+        self._forces, self._volume = self.atoms.get_forces(md=True), self._get_volume()
+        self._virial = self._volume * voigt_6_to_full_3x3_stress(self.atoms.get_stress())
+
+    def _propagators(self):
+        """Matrices, shape (3, 3), of momenta and forces over half a step, and of positions and velocities over one."""
+        rates, axes = np.linalg.eigh(self._p_g / self._barostat.W)
+        drag, growth = -(rates + rates.sum() / self.dof) * self.dt / 2, rates * self.dt
+        return tuple((axes * values) @ axes.T for values in (np.exp(drag), self.dt / 2 * exprel(drag), np.exp(growth),
+                                                             self.dt * exprel(growth)))
+
+    def _integrate_p_cell(self, delta):
+        kinetic = self._p.T @ (self._p / self.masses)
+        scale = kinetic.trace() / self.dof - self._volume * self._pressure_au
+        self._p_g = self._p_g + delta * self._free(kinetic - self._virial + scale * UNITY)
+
+    def _free(self, pull):
+        """What of a pull on the cell acts on strains that are free."""
+        return pull
+
+    def _integrate_barostat(self, delta):
         chain = self._barostat
-        return momentum * integrate_chain(float(np.sum(momentum**2)) / chain._W, self.strains, chain._kT, chain._R,
-                                          chain._xi, chain._p_xi, delta)
+        self._p_g = self._p_g * integrate_chain(float(np.vdot(self._p_g, self._p_g)) / chain.W, float(self.strains),
+                                                chain._kT, chain._R, chain._xi, chain._p_xi, delta, SHARES)
 
-    def _get_stress(self):
-        """Minus the stress with its kinetic part, shape (3, 3), in eV/Å³."""
-        self._update_atoms()
-        return self._p.T @ (self._p / self.masses) / self._get_volume() - self.atoms.get_stress(voigt=False)
+    def set_state(self, values):
+        super().set_state(values)
+        self._evaluate()
 
     def set_target(self, kT, pressure):
         self._thermostat._kT = self._barostat._kT = kT
@@ -225,33 +244,16 @@ class Barostat(Chain):
 
     def conserved(self, energy):
         return (super().conserved(energy) + self._barostat.get_barostat_energy() + self._get_cell_kinetic_energy()
-                + self._pressure_au * self._get_volume())
+                + self._pressure_au * self._volume)
 
 
-class IsotropicNPT(Barostat, IsotropicMTKNPT):
+class IsotropicNPT(FlexibleNPT):
     """Constant pressure at constant cell shape."""
 
-    state = (*Barostat.state, "_eps", "_p_eps", "_cell0", "_volume0")
     strains = 1
 
-    def _get_pressure(self):
-        return np.trace(self._get_stress()) / 3
-
-    def _get_cell_kinetic_energy(self):
-        return self._p_eps**2 / (2 * self._barostat.W)
-
-
-class FlexibleNPT(Barostat, MTKNPT):
-    """Constant pressure, all six strains free."""
-
-    state = (*Barostat.state, "_h", "_p_g")
-    strains = 6
-
-    def __init__(self, atoms, settings, dof, rng):
-        super().__init__(atoms, settings, dof, rng)
-        barostat = self._barostat
-        barostat._cell_dof = self.strains
-        barostat._R[0] = self.strains * barostat._kT * barostat._pdamp**2
+    def _free(self, pull):
+        return pull.trace() / 3 * UNITY
 
 
 class InPlaneNPT(FlexibleNPT):
@@ -271,9 +273,8 @@ class InPlaneNPT(FlexibleNPT):
         normal /= np.linalg.norm(normal)
         self._plane = np.eye(3) - np.outer(normal, normal)
 
-    def _integrate_p_cell(self, delta):
-        super()._integrate_p_cell(delta)
-        self._p_g = self._plane @ self._p_g @ self._plane
+    def _free(self, pull):
+        return self._plane @ pull @ self._plane
 
 
 INTEGRATORS = {"nve": NVE, "nvt-bussi": BussiNVT, "nvt-langevin": LangevinNVT, "nvt-nhc": NoseHooverNVT,

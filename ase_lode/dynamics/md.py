@@ -61,8 +61,9 @@ def run_md(atoms=None, ensemble=None, temperature_K=None, timestep_fs=None, step
         Structure with a calculator, changed in place. Momenta that are not all zero are kept; otherwise they are drawn
         from the Maxwell-Boltzmann distribution with the seed.
     ensemble : str
-        nve, nvt-bussi (default), nvt-langevin, nvt-nhc, npt-mtk (all strains), npt-mtk-iso or npt-xy (in the plane of
-        the first two cell vectors).
+        nve, nvt-bussi (default), nvt-langevin, nvt-nhc (not for a few stiff bonds: its chains are deterministic, and
+        the modes of a lone small molecule share no energy in 100 ps), npt-mtk (all strains), npt-mtk-iso or npt-xy (in
+        the plane of the first two cell vectors).
     temperature_K, pressure_GPa : float or [start, end]
         Targets; a pair is a linear ramp over the steps of the first run. 300 K, 0 GPa.
     timestep_fs : float
@@ -139,6 +140,7 @@ def _start(atoms, calc, settings, stack):
     if settings.checkpoint is not None and not settings.checkpoint.endswith(".npz"):
         raise ConfigError(f"The checkpoint '{settings.checkpoint}' must end in .npz.")
     check_ensemble(atoms, settings.ensemble)
+    atoms.get_forces()  # what the calculator refuses leaves no files
     prepare_output(settings.trajectory, settings.log, settings.checkpoint)
     if settings.ensemble in CONSTANT_PRESSURE and hasattr(atoms.calc, "pin_mesh"):
         stack.callback(atoms.calc.set_state, atoms.calc.get_state())  # after the run the mesh follows the cell again
@@ -148,6 +150,7 @@ def _start(atoms, calc, settings, stack):
 
         relax(atoms, fmax=0.1, quiet=True)
     rng = np.random.default_rng(settings.seed)
+    atoms.set_momenta(atoms.get_momenta())  # without those of fixed atoms, which a chain would count as heat
     if not atoms.get_momenta().any():
         draw_velocities(atoms, settings.temperature_K[0], rng, settings.zero_momentum)
     return Simulation(atoms, settings, count_degrees_of_freedom(atoms, settings.ensemble), rng, Bonds.find(atoms))
@@ -202,8 +205,8 @@ class Simulation:
         settings = self.settings
         responder = Responder(self.atoms, settings.response) if settings.response else None
         thermodynamics = Thermodynamics(self.atoms, self.integrator, self.dof, settings.timestep_fs, responder)
-        watch = Watch(self.atoms, settings.max_temperature_K, thermodynamics.temperature,
-                      self.bonds if settings.on_broken_bonds == "stop" else None)
+        watch = Watch(self.atoms, settings.max_temperature_K, self.dof,
+                      self.bonds if settings.on_broken_bonds == "stop" else Bonds.none())
         pictures = Pictures(plot if settings.log else None, settings.log, settings.trajectory, MD_PANELS, MD_AXIS)
         prepare_output(plot)
         with ExitStack() as stack:

@@ -14,6 +14,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import covalent_radii
 from ase.stress import voigt_6_to_full_3x3_stress
 
+from ase_lode._loops.watch import judge
 from ase_lode.errors import ConfigError, SimulationError
 
 #: Grams per cubic centimetre in one atomic mass unit per Å³.
@@ -77,8 +78,7 @@ class Thermodynamics:
                   self.temperature()]
         if self.stress:
             stress = atoms.get_stress(include_ideal_gas=True) / units.GPa
-            lateral = lateral_pressure(stress, atoms.cell.array)
-            height = atoms.get_volume() / np.linalg.norm(np.cross(*atoms.cell.array[:2]))
+            lateral, height = across_the_plane(stress, atoms.cell.array)
             # GPa Å is 0.1 N/m.
             values += [-stress[:3].mean() if self.cell else -0.1 * lateral * height, lateral, *stress]
         if self.cell:
@@ -91,12 +91,13 @@ class Thermodynamics:
         return values
 
 
-def lateral_pressure(stress, cell):
-    """Minus the mean of a stress (Voigt) in the plane of the first two cell vectors, in the stress's unit."""
-    normal = np.cross(cell[0], cell[1])
-    normal /= np.linalg.norm(normal)
+def across_the_plane(stress, cell):
+    """Minus the mean of a stress (Voigt) in the plane of the first two cell vectors, and the cell's height in Å."""
+    normal = np.linalg.inv(cell)[:, 2]
+    height = 1 / np.linalg.norm(normal)
+    normal = normal * height
     across = normal @ voigt_6_to_full_3x3_stress(stress) @ normal
-    return -(stress[:3].sum() - across) / 2
+    return -(stress[:3].sum() - across) / 2, height
 
 
 class Log:
@@ -249,56 +250,45 @@ class Watch:
         The atoms of the run.
     max_temperature_K : float
         Limit of the temperature.
-    temperature : callable
-        Gives the temperature in K.
-    bonds : Bonds or None
+    dof : int
+        Degrees of freedom of the temperature.
+    bonds : Bonds
         Bonds that must not break.
     """
 
-    def __init__(self, atoms, max_temperature_K, temperature, bonds=None):
-        self.atoms, self.limit, self.temperature, self.bonds = atoms, max_temperature_K, temperature, bonds
-        self.positions = atoms.get_positions()
-        self.momenta = atoms.get_momenta()
-        self.cell = atoms.cell.array.copy()
-        if bonds is not None:
-            radii = covalent_radii[atoms.numbers]
-            self.longest = BROKEN * (radii[bonds.first] + radii[bonds.second])
+    def __init__(self, atoms, max_temperature_K, dof, bonds):
+        self.atoms, self.limit, self.bonds = atoms, max_temperature_K, bonds
+        self.kelvin = 1 / (max(dof, 1) * units.kB)
+        self.masses = atoms.get_masses()
+        self.positions, self.momenta, self.cell = atoms.get_positions(), atoms.get_momenta(), atoms.cell.array.copy()
+        radii = covalent_radii[atoms.numbers]
+        self.longest = BROKEN * (radii[bonds.first] + radii[bonds.second])
+        self.carry, self.offsets = np.eye(3), bonds.shifts @ self.cell
 
     def problem(self):
         """What is wrong with the present frame, or None; a good one becomes the last good frame."""
-        atoms = self.atoms
-        shift = np.abs(atoms.positions - self._carried()).max()
-        temperature = self.temperature()
+        atoms, bonds, cell = self.atoms, self.bonds, self.atoms.cell.array
+        moved = (cell != self.cell).any()
+        if moved and np.isfinite(cell).all():  # images far from the origin move far with the cell
+            self.carry, self.offsets = np.linalg.solve(self.cell, cell), bonds.shifts @ cell
+        positions, momenta = atoms.arrays["positions"], atoms.arrays["momenta"]
+        shift, twice_kinetic, broken, length = judge(positions, self.positions, self.carry, momenta, self.masses,
+                                                     bonds.first, bonds.second, self.offsets, self.longest)
+        temperature = twice_kinetic * self.kelvin
         if not (np.isfinite(shift) and np.isfinite(temperature)):
             return "positions, velocities or forces are not finite"
         if shift > LARGEST_STEP:
             return f"an atom moved by {shift:.1f} Å in one step"
         if temperature > self.limit:
             return f"the temperature reached {temperature:.0f} K, above the limit of {self.limit:.0f} K"
-        if self.bonds is not None and (broken := self._broken()):
-            return broken
-        self.positions[:] = atoms.positions
-        self.momenta[:] = atoms.arrays["momenta"]
-        self.cell[:] = atoms.cell.array
+        if broken >= 0:
+            i, j = bonds.first[broken], bonds.second[broken]
+            return (f"the bond {atoms.symbols[i]}{i}-{atoms.symbols[j]}{j} broke at {length:.2f} Å "
+                    "(on_broken_bonds='ignore' lets bonds break)")
+        self.positions[:], self.momenta[:] = positions, momenta
+        if moved:
+            self.cell[:], self.carry = cell, np.eye(3)
         return None
-
-    def _broken(self):
-        """Words for the worst broken bond, or None."""
-        lengths = self.bonds.lengths(self.atoms.positions, self.atoms.cell.array)
-        excess = lengths - self.longest
-        if not len(excess) or excess.max() <= 0:
-            return None
-        worst = int(excess.argmax())
-        i, j = self.bonds.first[worst], self.bonds.second[worst]
-        return (f"the bond {self.atoms.symbols[i]}{i}-{self.atoms.symbols[j]}{j} broke at {lengths[worst]:.2f} Å "
-                "(on_broken_bonds='ignore' lets bonds break)")
-
-    def _carried(self):
-        """The last good positions, moved along with the cell: images far from the origin move far with it."""
-        cell = self.atoms.cell.array
-        if np.array_equal(cell, self.cell) or not np.isfinite(cell).all():
-            return self.positions
-        return self.positions @ np.linalg.solve(self.cell, cell)
 
     def restore(self):
         """Put the last good frame back."""

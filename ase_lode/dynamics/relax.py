@@ -11,7 +11,7 @@ from ase_lode.dynamics.plots import RELAX_AXIS, RELAX_PANELS, Pictures
 from ase_lode.dynamics.settings import nearest, whole
 from ase_lode.errors import ConfigError, LODEError, SimulationError
 
-#: ASE's optimizers by lower-case name.
+#: ASE's optimizers by lower-case name; without ODE12r, which cannot step, and CellAwareBFGS, which takes no other cell.
 OPTIMIZERS = ("lbfgs", "bfgs", "fire", "fire2", "gpmin", "mdmin", "bfgslinesearch", "lbfgslinesearch", "quasinewton",
               "goodoldquasinewton", "rfo")
 #: Keywords of the cell filter: which strains are free.
@@ -65,12 +65,14 @@ def relax(atoms, fmax=0.02, optimizer="lbfgs", cell="none", pressure_GPa=0.0, sy
     ConfigError
         An option is unknown or does not fit the structure.
     SimulationError
-        Energy or forces are not finite, or the calculator refused a structure; the atoms are at the last good frame.
+        Energy or forces are not finite, or the calculator refused a structure on the way; the atoms are at the last
+        good frame.
     """
     steps = whole("steps", steps, 0)
     _check(atoms, fmax, optimizer, cell, pressure_GPa)
     if trajectory is not None:
         check_trajectory(trajectory)
+    atoms.get_forces()  # what the calculator refuses leaves no files
     if plot is not None and log is None:
         log = Path(plot).with_suffix(".csv")
     prepare_output(trajectory, log, plot)

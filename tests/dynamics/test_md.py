@@ -123,6 +123,18 @@ def test_fixed_atoms_stay(ensemble):
     assert np.array_equal(atoms.positions[[0, 5]], before[[0, 5]]) and not np.array_equal(atoms.positions, before)
 
 
+@pytest.mark.parametrize("ensemble", CONSTANT_VOLUME)
+def test_momenta_of_fixed_atoms_are_no_heat(tmp_path, ensemble):
+    """Drawn before the constraint was set, or gathered from forces on the way, they would cool the atoms that move."""
+    atoms = copper()
+    atoms.rattle(0.1, seed=1)
+    draw_velocities(atoms, 300, np.random.default_rng(0))
+    atoms.set_constraint(FixAtoms([0, 1, 2]))
+    run_md(atoms, ensemble, 300, 2.0, 200, log=tmp_path / "md.csv", log_interval=1, quiet=True)
+    conserved = np.genfromtxt(tmp_path / "md.csv", delimiter=",", names=True)["conserved_eV"]
+    assert np.ptp(conserved) < 0.02 and not atoms.get_momenta()[:3].any()
+
+
 def test_rigid_bonds_stay():
     atoms = water()
     atoms.set_constraint(FixBondLengths([[0, 1], [0, 2]]))

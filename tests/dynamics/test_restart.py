@@ -256,6 +256,8 @@ class Named(PureEMT):
 
 
 def test_a_potential_is_found_by_name_and_hash(tmp_path, monkeypatch):
+    import ase_lode.calculator  # noqa: F401 - or what it imports would stay patched
+
     first = run_md(copper(), **settings(tmp_path / "a")).atoms
     atoms = copper()
     atoms.calc = Named(Card(), charge=2.0)
