@@ -10,7 +10,7 @@ from ase_lode._loops import mesh as loops
 from ase_lode._loops.compile import LANES
 from ase_lode.errors import ConfigError, StructureError
 from ase_lode.field import harmonics
-from ase_lode.field.accuracy import choose
+from ase_lode.field.accuracy import DENSITY, choose
 from ase_lode.field.fourier import Convolution, Planes
 from ase_lode.field.kernel import Grid, mesh_kernel
 
@@ -19,6 +19,9 @@ BLOCK = 8
 
 #: Grid points by which a box grows along a free direction, so that moving atoms seldom change it.
 FREE_STEP = 8
+
+#: Widths of the smearing in which the window of a free direction falls.
+WINDOW = 6.0
 
 #: Most grid points of a mesh: 8 GB for each of a few arrays.
 MOST_POINTS = 10**9
@@ -73,6 +76,8 @@ class ParticleMesh:
     shape : tuple of three int, optional
         Grid points along the cell vectors, to keep the grid while the cell changes; by default a function of cell,
         extent and tolerance. Also an attribute that may be set.
+    density : float
+        Atoms per Å³ for which the tolerance holds; fewer atoms make smaller fields and the same error of their own.
 
     Notes
     -----
@@ -80,12 +85,12 @@ class ParticleMesh:
     of the atoms enters the box in coarse steps only.
     """
 
-    def __init__(self, exponent, max_angular, width, tolerance=1e-5, shape=None):
+    def __init__(self, exponent, max_angular, width, tolerance=1e-5, shape=None, density=DENSITY):
         if exponent not in range(1, 7):
             raise ConfigError(f"Exponent {exponent} is not supported by the particle mesh; choose one from 1 to 6.")
         self.exponent, self.max_angular, self.width, self.tolerance = exponent, max_angular, width, tolerance
         self.shape = shape
-        self._reach, spacing, self.order = choose(tolerance, exponent, max_angular, width)
+        self._reach, spacing, self.order = choose(tolerance, exponent, max_angular, width, density)
         self.spacing = spacing * width
         factors = harmonics.hobson(exponent, max_angular)[:, None]
         self._harmonics = harmonics.solid_harmonics(max_angular) / factors  # [lm, monomial]
@@ -111,14 +116,11 @@ class ParticleMesh:
         """
         periodic = tuple(bool(p) for p in system.pbc)
         cell = _frame(system.cell, periodic)
-        margin = 2 * max(self._reach, 6.0) * self.width
+        lengths = np.linalg.norm(cell, axis=1)
+        lengths[~system.pbc] = box_lengths(free_extents(system), self.width, self._reach)
         shape = []
         for c in range(3):
-            length = np.linalg.norm(cell[c])
-            if not periodic[c]:
-                heights = system.positions @ cell[c]
-                length = 2 * (heights.max() - heights.min()) + margin
-            points = max(int(np.ceil(length / self.spacing)), self.order)
+            points = max(int(np.ceil(lengths[c] / self.spacing)), self.order)
             n = fft_size(points, 2 if periodic[c] else FREE_STEP) if self.shape is None else int(self.shape[c])
             if not periodic[c]:
                 if n < points:
@@ -298,6 +300,17 @@ def spline_pieces(order, derivatives):
         pieces[d, :, :order] = line.T
         line = np.hstack([line[:, 1:] * np.arange(1, order), np.zeros((order, 1))])
     return pieces
+
+
+def free_extents(system):
+    """Extent of the atoms along the free directions, shape (free directions,), in Å."""
+    cell = _frame(system.cell, tuple(bool(p) for p in system.pbc))
+    return np.ptp(system.positions @ cell[~system.pbc].T, axis=0)
+
+
+def box_lengths(extents, width, reach=WINDOW):
+    """Lengths of the box along free directions: twice the extents and what the window takes, `reach` in widths."""
+    return 2 * (extents + max(reach, WINDOW) * width)
 
 
 def fft_size(n, step):
