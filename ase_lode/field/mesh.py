@@ -314,6 +314,8 @@ def spline_pieces(order, derivatives):
 
 def free_extents(system):
     """Extent of the atoms along the free directions, shape (free directions,), in Å."""
+    if system.pbc.all():
+        return np.empty(0)
     cell = _frame(system.cell, tuple(bool(p) for p in system.pbc))
     return np.ptp(system.positions @ cell[~system.pbc].T, axis=0)
 
