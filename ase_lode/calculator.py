@@ -211,26 +211,33 @@ class LODECalculator(Calculator):
         system = System.from_atoms(atoms, self._charge)
         self.release_mesh()
         if system.pbc.any():
-            self.set_state({"mesh": [mesh.grid(system).shape for mesh in self._meshes()]})
+            self._set_pins([field.fitting(system) for field in self._on_mesh()])
 
     def release_mesh(self):
         """Let the particle mesh follow the cell again."""
-        self.set_state({"mesh": [None] * len(self._meshes())})
+        self._set_pins([None] * len(self._on_mesh()))
 
     def get_state(self):
-        """What a checkpoint must keep besides the potential: the pinned meshes, None where they are not pinned."""
-        return {"mesh": [mesh.shape for mesh in self._meshes()]}
+        """What a checkpoint must keep besides the potential: pinned meshes and reaches, None where they are not pinned.
+        """
+        pins = [field.pin or (None, None) for field in self._on_mesh()]
+        return {"mesh": [shape for _, shape in pins], "reach": [step for step, _ in pins]}
 
     def set_state(self, state):
-        """Restore what `get_state` gave."""
-        shapes = [None if shape is None else tuple(int(n) for n in shape) for shape in state["mesh"]]
-        if shapes != self.get_state()["mesh"]:
-            for mesh, shape in zip(self._meshes(), shapes, strict=True):
-                mesh.shape = shape
+        """Restore what `get_state` gave; states without `reach` are older than the choice of one."""
+        shapes = state["mesh"]
+        self._set_pins([shape and (float(step), tuple(int(n) for n in shape))
+                        for shape, step in zip(shapes, state.get("reach", [1.0] * len(shapes)), strict=True)])
+
+    def _set_pins(self, pins):
+        fields = self._on_mesh()
+        if pins != [field.pin for field in fields]:
+            for field, pin in zip(fields, pins, strict=True):
+                field.pin = pin
             self.reset()
 
-    def _meshes(self):
-        return [expansion.mesh for expansion in self._evaluator.representation.fields if expansion.mesh is not None]
+    def _on_mesh(self):
+        return [field for field in self._evaluator.representation.fields if field.on_mesh]
 
     def _evaluate(self, atoms, neighbors):
         system = System.from_atoms(atoms, self._charge)
@@ -288,7 +295,7 @@ class LODECalculator(Calculator):
             messages.append(f"'{self.potential.name}' was not trained on this periodicity, and it matters: its fields "
                             "of elements do not sum to zero and depend on the cell. Use a potential with charges as "
                             "sources, or the periodicity of the training data.")
-        if any(mesh.shape is not None and mesh.coarseness(system) > 1 + COARSE for mesh in self._meshes()):
+        if any(field.pin and field.coarseness(system) > 1 + COARSE for field in self._on_mesh()):
             messages.append("The cell has outgrown the pinned particle mesh and forces may miss the tolerance: pin it "
                             "again with pin_mesh, or start the simulation anew from its last frame.")
         return messages

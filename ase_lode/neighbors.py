@@ -8,6 +8,9 @@ from ase_lode._loops.pairs import add_pair_gradient, count_pairs, fill_pairs, su
 from ase_lode.memory import empty
 from ase_lode.parallel import run
 
+#: Longer cutoffs than a list's own whose lists are kept.
+LONGER = 4
+
 
 @dataclass(frozen=True)
 class PairList:
@@ -50,7 +53,7 @@ class NeighborList:
     Parameters
     ----------
     cutoff : float
-        Largest cutoff that will be asked for, in Å.
+        Largest cutoff of the pairs that share one search, in Å; longer ones get lists of their own.
     skin : float
         Extra distance in Å within which atoms may move before the search is repeated.
     """
@@ -60,9 +63,12 @@ class NeighborList:
         self.skin = skin
         self._reference = None
         self._compacted = {}
+        self._longer = {}
 
     def pairs(self, system, cutoff, n_threads=1):
-        """Pairs of a structure inside `cutoff`, which must not exceed the list's own; kept for the same `system`."""
+        """Pairs of a structure inside `cutoff`; kept for the same `system`."""
+        if cutoff > self.cutoff:
+            return self._list(cutoff).pairs(system, cutoff, n_threads)
         if self._compacted.get("system") is not system:
             if not self._covers(system):
                 self._search(system, n_threads)
@@ -70,6 +76,14 @@ class NeighborList:
         if cutoff not in self._compacted:
             self._compacted[cutoff] = self._compact(system, cutoff, n_threads)
         return self._compacted[cutoff]
+
+    def _list(self, cutoff):
+        """The list of a longer cutoff; those of the latest few are kept."""
+        if cutoff not in self._longer:
+            while len(self._longer) >= LONGER:
+                del self._longer[next(iter(self._longer))]
+            self._longer[cutoff] = NeighborList(cutoff, self.skin)
+        return self._longer[cutoff]
 
     def _compact(self, system, cutoff, n_threads):
         n = len(system)

@@ -644,7 +644,7 @@ def test_a_cell_that_outgrows_its_pinned_mesh():
     calc.pin_mesh(atoms)
     atoms.get_forces()
     calc.release_mesh()
-    assert calc.get_state() == {"mesh": [None]}
+    assert calc.get_state() == {"mesh": [None], "reach": [None]}
     atoms.get_forces()
 
 

@@ -4,9 +4,12 @@ A real grid is transformed along x, two groups of lines as real and imaginary pa
 for each frequency k_x ≥ 0, are transformed along y and z, multiplied by the kernel and transformed back while they are
 in the cache. Frequencies stand in the order of numpy.fft.
 
-Layouts: grids (channels, x, y * row), spectra (channels, k_x, re or im * y * z) with y and z padded to whole lanes,
-and (k_x, block of k_y, k_z, lane) for the kernel and what is kept of the spectra. The first two may have longer planes:
-an odd number of cache lines apart they do not compete for the same place in the cache.
+Only the first points along an axis may be filled, m_x of n_x and so on: the others are zero and are neither stored nor
+wanted back, and lines without filled points are not transformed.
+
+Layouts: grids (channels, x, y * row), spectra (channels, k_x, re or im * y * z) with all of y and the filled part of z,
+padded to whole lanes, and (k_x, block of k_y, k_z, lane) for the kernel and what is kept of the spectra. The first two
+may have longer planes: an odd number of cache lines apart they do not compete for the same place in the cache.
 """
 
 from math import cos, pi, sin
@@ -161,18 +164,21 @@ def _places(pair, groups, blocks):
 
 
 @loop
-def to_planes(start, stop, grids, n_y, row, spectra, blocks, radices, twiddles):
+def to_planes(start, stop, grids, n_x, n_y, m_y, row, spectra, blocks, radices, twiddles):
     """Transform pairs of groups of 8 lines along x; the range counts pairs, `blocks` groups to a row."""
-    n_x, groups = grids.shape[1], n_y * blocks
+    m_x, groups = grids.shape[1], m_y * blocks
     width = blocks * LANES
     imaginary = -(-n_y // LANES) * LANES * width
     work = np.empty((2, 2, n_x, LANES))
     for a in range(len(grids)):
         for pair in range(start, stop):
             y, z, v, w = _places(pair, groups, blocks)
-            for x in range(n_x):
+            for x in range(m_x):
                 store(work, (0, 0, x, 0), load(grids, (a, x, y * row + z)))
                 store(work, (0, 1, x, 0), load(grids, (a, x, v * row + w)))
+            for x in range(m_x, n_x):
+                store(work, (0, 0, x, 0), splat(0.0))
+                store(work, (0, 1, x, 0), splat(0.0))
             at = _transform(n_x, radices, twiddles, work, 0)
             for x in range(spectra.shape[1]):
                 m = n_x - x if x else 0
@@ -185,9 +191,9 @@ def to_planes(start, stop, grids, n_y, row, spectra, blocks, radices, twiddles):
 
 
 @loop
-def from_planes(start, stop, grids, n_y, row, spectra, blocks, radices, twiddles):
+def from_planes(start, stop, grids, n_x, n_y, m_y, row, spectra, blocks, radices, twiddles):
     """The inverse of `to_planes`, n_x times too large."""
-    n_x, groups = grids.shape[1], n_y * blocks
+    m_x, groups = grids.shape[1], m_y * blocks
     width = blocks * LANES
     imaginary = -(-n_y // LANES) * LANES * width
     work = np.empty((2, 2, n_x, LANES))
@@ -203,19 +209,23 @@ def from_planes(start, stop, grids, n_y, row, spectra, blocks, radices, twiddles
                 store(work, (0, 0, x, 0), ar - bi)
                 store(work, (0, 1, x, 0), ai + br)
             at = _transform(n_x, radices, twiddles, work, 1)
-            for x in range(n_x):
+            for x in range(m_x):
                 store(grids, (a, x, y * row + z), load(work, (at, 0, x, 0)))
                 store(grids, (a, x, v * row + w), load(work, (at, 1, x, 0)))
 
 
 @inlined
-def _along_y(plane, n_y, radices, twiddles, work, re):
+def _along_y(plane, n_y, n_in, n_out, radices, twiddles, work, re):
+    """Transform the first `n_in` of `n_y` rows, the others zero, and keep the first `n_out`."""
     for z in range(0, plane.shape[2], LANES):
-        for y in range(n_y):
+        for y in range(n_in):
             store(work, (0, 0, y, 0), load(plane, (0, y, z)))
             store(work, (0, 1, y, 0), load(plane, (1, y, z)))
+        for y in range(n_in, n_y):
+            store(work, (0, 0, y, 0), splat(0.0))
+            store(work, (0, 1, y, 0), splat(0.0))
         at = _transform(n_y, radices, twiddles, work, re)
-        for y in range(n_y):
+        for y in range(n_out):
             store(plane, (0, y, z), load(work, (at, 0, y, 0)))
             store(plane, (1, y, z), load(work, (at, 1, y, 0)))
 
@@ -259,32 +269,37 @@ def _lanes_to_rows(plane, y, work, at):
 
 
 @loop
-def convolve(start, stop, spectra, n_y, n_z, y_radices, y_twiddles, z_radices, z_twiddles, kernel, slope, compare, kept,
-             sums):
+def convolve(start, stop, spectra, n_y, m_y, n_z, width, y_radices, y_twiddles, z_radices, z_twiddles, kernel, slope,
+             compare, kept, sums):
     """Transform planes along y and z, multiply by the kernel and transform back.
 
     Parameters
     ----------
     start, stop : int
         Planes whose first row x * n_y is in this range are treated.
+    width : int
+        Filled points along z, padded to whole lanes.
     kernel, slope : arrays, shape (k_x, block of k_y, k_z, lane)
         `slope` is zero at the Nyquist frequencies.
     compare : bool
-        False: write the transforms to `kept`. True: add up how they strain with those in `kept`.
+        False: write the transforms to `kept` unless it is empty. True: add up how they strain with those in `kept`.
     kept : array, shape (channels, k_x, block of k_y, k_z, re or im, lane)
     sums : array, shape (k_x, block of k_y, 3, lane)
         Output of `compare`: Σ_z slope Re(kept* spectra) m^n, n = 0, 1, 2, with m the signed frequency along z.
     """
-    n_rows, width = kernel.shape[1] * LANES, -(-n_z // LANES) * LANES
-    y_work, z_work = np.empty((2, 2, n_y, LANES)), np.zeros((2, 2, width, LANES))
+    n_rows, keep = kernel.shape[1] * LANES, not compare and len(kept) > 0
+    y_work, z_work = np.empty((2, 2, n_y, LANES)), np.zeros((2, 2, max(width, n_z), LANES))
     for x in range(-(-start // n_y), -(-stop // n_y)):
         if compare:
             sums[x] = 0.0
         for a in range(len(spectra)):
             plane = spectra[a, x, : 2 * n_rows * width].reshape(2, n_rows, width)
-            _along_y(plane, n_y, y_radices, y_twiddles, y_work, 0)
+            _along_y(plane, n_y, m_y, n_y, y_radices, y_twiddles, y_work, 0)
             for block in range(kernel.shape[1]):
                 _rows_to_lanes(plane, block * LANES, z_work)
+                for z in range(width, n_z):
+                    store(z_work, (0, 0, z, 0), splat(0.0))
+                    store(z_work, (0, 1, z, 0), splat(0.0))
                 at = _transform(n_z, z_radices, z_twiddles, z_work, 0)
                 if compare:
                     zeroth, first, second = splat(0.0), splat(0.0), splat(0.0)
@@ -301,7 +316,7 @@ def convolve(start, stop, spectra, n_y, n_z, y_radices, y_twiddles, z_radices, z
                     store(sums, (x, block, 2, 0), load(sums, (x, block, 2, 0)) + second)
                 for z in range(n_z):
                     real, imaginary = load(z_work, (at, 0, z, 0)), load(z_work, (at, 1, z, 0))
-                    if not compare:
+                    if keep:
                         store(kept, (a, x, block, z, 0, 0), real)
                         store(kept, (a, x, block, z, 1, 0), imaginary)
                     factor = load(kernel, (x, block, z, 0))
@@ -309,4 +324,4 @@ def convolve(start, stop, spectra, n_y, n_z, y_radices, y_twiddles, z_radices, z
                     store(z_work, (0, 1, z, 0), imaginary * factor)
                 at = _transform(n_z, z_radices, z_twiddles, z_work, 1)
                 _lanes_to_rows(plane, block * LANES, z_work, at)
-            _along_y(plane, n_y, y_radices, y_twiddles, y_work, 1)
+            _along_y(plane, n_y, n_y, m_y, y_radices, y_twiddles, y_work, 1)

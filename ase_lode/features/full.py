@@ -11,7 +11,7 @@ from scipy.special import gamma, gammainc
 from ase_lode.errors import StructureError
 from ase_lode.features.density import Y00
 from ase_lode.features.expansion import Form, NeighborExpansion, pair_rows
-from ase_lode.features.exterior import DIRECT_BELOW, smooth_rows
+from ase_lode.features.exterior import smooth_rows
 from ase_lode.features.sources import Sources
 from ase_lode.features.split import FADE
 from ase_lode.field import FullReciprocal, ParticleMesh, PowerLaw
@@ -29,6 +29,8 @@ from ase_lode.radial import (
     spherical_bessel,
 )
 
+#: Isolated systems up to this size are summed over their pairs: exact, and faster than a mesh.
+DIRECT_BELOW = 2000
 #: The smeared power law has no wave vectors beyond this over its width (exp(-x²/2) is at rounding).
 LARGEST_WAVE = 8.5
 #: Tables for all pairs of an isolated system end at a multiple of this length in Å, so that few are ever made.
@@ -60,8 +62,6 @@ class FullField:
         self._projection = Projection(config)
         self._pairs = _PairSum(self._projection, elements)
         self._mesh = _MeshSum(self._projection, elements, tolerance) if config.exponent == 1 else None
-        #: The particle mesh, or None where there is none.
-        self.mesh = self._mesh and self._mesh.mesh
         self._waves = _WaveSum(self._projection)
         self.reach = self._mesh.reach if self._mesh else config.cutoff
 
@@ -83,6 +83,29 @@ class FullField:
         engine, state, species, sources = state
         d_values = d_values.reshape(*d_values.shape[:2], -1, self.n_radial)
         engine.pull_back(system, species, sources, state, d_values, gradient, virial, n_threads)
+
+    @property
+    def on_mesh(self):
+        """Whether there is a particle mesh, which `pin`, `fitting` and `coarseness` are about."""
+        return self._mesh is not None
+
+    @property
+    def pin(self):
+        """Step of the reach, which does not change here, and shape of the mesh to keep, or None."""
+        shape = self._mesh.mesh.shape
+        return None if shape is None else (1.0, shape)
+
+    @pin.setter
+    def pin(self, value):
+        self._mesh.mesh.shape = value and value[1]
+
+    def fitting(self, system):
+        """What `pin` may be set to for a periodic structure."""
+        return 1.0, self._mesh.mesh.grid(system).shape
+
+    def coarseness(self, system):
+        """Spacing of the mesh along periodic directions in units of the right one."""
+        return self._mesh.mesh.coarseness(system)
 
     def rows(self, system, state, forms, need_virial):
         """Derivatives of linear forms of V, for training: see `ExteriorField.rows`; channels then radial functions."""

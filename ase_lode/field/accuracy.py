@@ -25,12 +25,12 @@ SCREENED = 0.8
 #: Time of one grid point (transforms and products) in units of one point of a stencil (all spreading and reading).
 GRID_COST = 6.0
 
-#: Atoms per Å³ of water: weighs stencils against the grid, and an atom's own error against that of the others.
+#: Atoms per Å³ of water.
 DENSITY = 0.1
 
 
 @lru_cache(maxsize=64)
-def choose(tolerance, exponent, max_angular, width):
+def choose(tolerance, exponent, max_angular, width, density=DENSITY):
     """Range, mesh spacing and spline order for a tolerance.
 
     Parameters
@@ -43,6 +43,8 @@ def choose(tolerance, exponent, max_angular, width):
         Largest l.
     width : float
         Width s of the smearing in Å.
+    density : float
+        Atoms per Å³: weighs stencils against the grid, and an atom's own error against that of the others.
 
     Returns
     -------
@@ -51,11 +53,11 @@ def choose(tolerance, exponent, max_angular, width):
     spacing : float
         Spacing of the mesh in units of s.
     order : int
-        Even order of the B-splines, the cheapest for atoms as dense as in water.
+        Even order of the B-splines, the cheapest for that density.
     """
     if not 1e-13 <= tolerance <= 1e-2:
         raise ConfigError(f"The tolerance {tolerance} of the mesh is out of range; choose one from 1e-9 to 1e-2.")
-    lowest, density = max_angular + 4 + max_angular % 2, DENSITY * width**3
+    lowest, density = max_angular + 4 + max_angular % 2, density * width**3
     size = field_size(exponent, max_angular)
     best = None
     for order in range(lowest, max(lowest, 16) + 1, 2):

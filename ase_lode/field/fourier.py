@@ -1,4 +1,4 @@
-"""Convolution of periodic grids with a kernel given by its transform."""
+"""Convolution of periodic grids with a kernel given by its transform; grids that are empty in part cost less."""
 
 import threading
 
@@ -20,13 +20,15 @@ class Convolution:
     slope : array, same shape
         Its derivative by k², zero at the Nyquist frequencies.
     row : int
-        Numbers from one row of points along z to the next, a multiple of 8 and not less than n_z.
+        Numbers from one row of filled points along z to the next, a multiple of 8 and not less than their number.
     """
 
     def __init__(self, grid, kernel, slope, row):
-        n_x, n_y, n_z = self._shape = grid.shape
+        n_x, n_y, _ = self._shape = grid.shape
+        self._filled, self._strains = grid.filled, any(grid.periodic)
         self._plans = [plan(n) for n in grid.shape]
-        self._kernel, self._slope = _blocks(kernel / np.prod(grid.shape)), _blocks(slope)
+        self._kernel = _blocks(kernel / np.prod(grid.shape))
+        self._slope = _blocks(slope) if self._strains else np.zeros((1, 1, 1, LANES))
         self._row = row
         self._vectors = grid.reciprocal()
         self._scale = 1 / np.prod(grid.shape)
@@ -40,8 +42,8 @@ class Convolution:
 
         Parameters
         ----------
-        grids : array, shape (channels, n_x, at least n_y * row)
-            See `Planes`. What follows n_z points in a row is undefined afterwards.
+        grids : array, shape (channels, filled x, at least filled y * row)
+            See `Planes`. What follows the filled points in a row is undefined afterwards.
         n_threads : int
         others : array, optional
             What this returned for other grids.
@@ -49,23 +51,25 @@ class Convolution:
         Returns
         -------
         array
-            Without `others` the transform of the grids. With it Σ_k slope k ⊗ k Re(others* transform)/N, shape (3, 3),
-            N the number of grid points.
+            Without `others` the transform of the grids, empty where no direction is periodic and nothing strains. With
+            it Σ_k slope k ⊗ k Re(others* transform)/N, shape (3, 3), N the number of grid points.
         """
-        (_, n_y, n_z), (x, y, z) = self._shape, self._plans
+        (n_x, n_y, n_z), (x, y, z) = self._shape, self._plans
+        _, m_y, m_z = self._filled
         half, blocks = self._kernel.shape[:2]
-        row, groups = self._row, -(-n_z // LANES)
+        groups = -(-m_z // LANES)
         spectra = self._spectra.get(len(grids), half, 2 * blocks * LANES * groups * LANES)
-        pairs = -(-n_y * groups // 2)
-        layout = grids, n_y, row, spectra, groups, *x
+        pairs = -(-m_y * groups // 2)
+        layout = grids, n_x, n_y, m_y, self._row, spectra, groups, *x
         parallel.run(loops.to_planes, pairs, n_threads, *layout)
-        compare = others is not None
-        kept = others if compare else memory.empty((len(grids), *self._kernel.shape[:3], 2, LANES))
-        sums = np.empty((half, blocks, 3, LANES))
-        parallel.run(loops.convolve, half * n_y, n_threads, spectra, n_y, n_z, *y, *z, self._kernel, self._slope,
-                     compare, kept, sums)
+        compare = self._strains and others is not None
+        kept = others if others is not None else memory.empty(
+            (len(grids) if self._strains else 0, *self._kernel.shape[:3], 2, LANES))
+        sums = np.zeros((half, blocks, 3, LANES))
+        parallel.run(loops.convolve, half * n_y, n_threads, spectra, n_y, m_y, n_z, groups * LANES, *y, *z,
+                     self._kernel, self._slope, compare, kept, sums)
         parallel.run(loops.from_planes, pairs, n_threads, *layout)
-        return self._moments(sums) if compare else kept
+        return kept if others is None else self._moments(sums)
 
     def _moments(self, sums):
         zeroth, first, second = sums.transpose(2, 0, 1, 3).reshape(3, len(sums), -1)

@@ -33,11 +33,14 @@ class Grid:
         Grid points along the vectors.
     periodic : tuple of three bool
         Periodic directions.
+    filled : tuple of three int
+        Grid points along the vectors that atoms reach: all along periodic directions, the first ones along free ones.
     """
 
     cell: np.ndarray
     shape: tuple
     periodic: tuple
+    filled: tuple
 
     @property
     def key(self):

@@ -10,7 +10,7 @@ from ase_lode._loops import mesh as loops
 from ase_lode._loops.compile import LANES
 from ase_lode.errors import ConfigError, StructureError
 from ase_lode.field import harmonics
-from ase_lode.field.accuracy import choose
+from ase_lode.field.accuracy import DENSITY, choose
 from ase_lode.field.fourier import Convolution, Planes
 from ase_lode.field.kernel import Grid, mesh_kernel
 
@@ -19,6 +19,9 @@ BLOCK = 8
 
 #: Grid points by which a box grows along a free direction, so that moving atoms seldom change it.
 FREE_STEP = 8
+
+#: Widths of the smearing in which the window of a free direction falls.
+WINDOW = 6.0
 
 #: Most grid points of a mesh: 8 GB for each of a few arrays.
 MOST_POINTS = 10**9
@@ -73,6 +76,8 @@ class ParticleMesh:
     shape : tuple of three int, optional
         Grid points along the cell vectors, to keep the grid while the cell changes; by default a function of cell,
         extent and tolerance. Also an attribute that may be set.
+    density : float
+        Atoms per Å³ for which the tolerance holds; fewer atoms make smaller fields and the same error of their own.
 
     Notes
     -----
@@ -80,12 +85,12 @@ class ParticleMesh:
     of the atoms enters the box in coarse steps only.
     """
 
-    def __init__(self, exponent, max_angular, width, tolerance=1e-5, shape=None):
+    def __init__(self, exponent, max_angular, width, tolerance=1e-5, shape=None, density=DENSITY):
         if exponent not in range(1, 7):
             raise ConfigError(f"Exponent {exponent} is not supported by the particle mesh; choose one from 1 to 6.")
         self.exponent, self.max_angular, self.width, self.tolerance = exponent, max_angular, width, tolerance
         self.shape = shape
-        self._reach, spacing, self.order = choose(tolerance, exponent, max_angular, width)
+        self._reach, spacing, self.order = choose(tolerance, exponent, max_angular, width, density)
         self.spacing = spacing * width
         factors = harmonics.hobson(exponent, max_angular)[:, None]
         self._harmonics = harmonics.solid_harmonics(max_angular) / factors  # [lm, monomial]
@@ -111,14 +116,11 @@ class ParticleMesh:
         """
         periodic = tuple(bool(p) for p in system.pbc)
         cell = _frame(system.cell, periodic)
-        margin = 2 * max(self._reach, 6.0) * self.width
+        lengths = np.linalg.norm(cell, axis=1)
+        lengths[~system.pbc] = box_lengths(free_extents(system), self.width, self._reach)
         shape = []
         for c in range(3):
-            length = np.linalg.norm(cell[c])
-            if not periodic[c]:
-                heights = system.positions @ cell[c]
-                length = 2 * (heights.max() - heights.min()) + margin
-            points = max(int(np.ceil(length / self.spacing)), self.order)
+            points = max(int(np.ceil(lengths[c] / self.spacing)), self.order)
             n = fft_size(points, 2 if periodic[c] else FREE_STEP) if self.shape is None else int(self.shape[c])
             if not periodic[c]:
                 if n < points:
@@ -129,7 +131,13 @@ class ParticleMesh:
         if prod(shape) > MOST_POINTS:
             raise StructureError(f"The particle mesh would need {' x '.join(map(str, shape))} points; set atoms.pbc = "
                                  "False along directions of vacuum, or choose a larger tolerance.")
-        return Grid(cell, tuple(shape), periodic)
+        return Grid(cell, tuple(shape), periodic, self._filled(shape, periodic))
+
+    def _filled(self, shape, periodic):
+        """Grid points that atoms reach; along a free direction those of its extent, from the first one on."""
+        reached = [n / 2 - max(self._reach, WINDOW) * self.width / self.spacing + 1 + self.order for n in shape]
+        return tuple(n if whole else min(n, LANES * int(np.ceil(m / LANES)))
+                     for n, m, whole in zip(shape, reached, periodic))
 
     def coarseness(self, system):
         """Largest spacing along a periodic direction in units of the one that the tolerance asks for."""
@@ -225,22 +233,25 @@ class ParticleMesh:
         operators = self._operators
         if operators is None or operators.key != grid.key:
             # With the axes in reverse order the halved one is x.
-            mirror = Grid(grid.cell[::-1], grid.shape[::-1], grid.periodic[::-1])
+            mirror = Grid(grid.cell[::-1], grid.shape[::-1], grid.periodic[::-1], grid.filled[::-1])
             kernel, slope = (part.T for part in mesh_kernel(mirror, self.exponent, self.width, self.order))
             jacobian = np.linalg.inv(grid.cell) * np.array(grid.shape)
             cartesian = harmonics.substitution(jacobian, self.max_angular + 1)
             field = self._harmonics @ cartesian[:self._harmonics.shape[1]]
             raised = harmonics.raised(self.max_angular)  # [monomial, c]
             changes = np.einsum("fm,mcn->fcn", self._harmonics, cartesian[raised]).reshape(-1, len(cartesian))
-            fourier = Convolution(grid, kernel, slope, self._row(grid.shape[2]))
+            fourier = Convolution(grid, kernel, slope, self._row(grid))
             operators = self._operators = _Operators(grid.key, fourier, cartesian, field, changes)
         return operators
 
     def _stencils(self, grid, positions, n_threads):
         """Splines around the atoms, sorted by blocks of the grid so that neighbours in space share the cache."""
-        shape = np.array(grid.shape)
+        shape, periodic = np.array(grid.filled), np.array(grid.periodic)
         fractional = positions @ np.linalg.inv(grid.cell)
-        coordinates = (fractional - np.floor(fractional)) * shape
+        coordinates = (fractional - np.where(periodic, np.floor(fractional), 0.0)) * grid.shape
+        # Whole grid points from the place of the first stencil, so that the grid stays where it is in space.
+        start = np.floor(coordinates.min(axis=0)) - self.order // 2 + 1
+        coordinates -= np.where(periodic, 0.0, start)
         blocks = coordinates.astype(np.int64) // BLOCK
         order = np.argsort((blocks[:, 0] * shape[1] + blocks[:, 1]) * shape[2] + blocks[:, 2], kind="stable")
         firsts = memory.empty((len(order), 3), np.int64)
@@ -251,24 +262,25 @@ class ParticleMesh:
 
     def _spread(self, grid, firsts, weights, sources, degree, n_threads):
         """Grids onto which splines and their derivatives up to a degree are spread."""
-        n_x, n_y, n_z = grid.shape
-        grids = self._planes.get(sources.shape[1], n_x, n_y * self._row(n_z))
+        (n_x, n_y, _), row = grid.filled, self._row(grid)
+        grids = self._planes.get(sources.shape[1], n_x, n_y * row)
         parallel.run(loops.spread, n_x * n_y, n_threads, firsts, weights, self.order, sources,
-                     harmonics.monomials(degree), grid.shape, self._row(n_z), self._vectors, (0,) * (degree + 1), grids)
+                     harmonics.monomials(degree), grid.filled, row, self._vectors, (0,) * (degree + 1), grids)
         return grids
 
     def _read(self, grid, firsts, weights, grids, degree, n_threads):
         """Derivatives of the grids along them up to a degree, shape (atoms, channels, monomials)."""
-        powers, row = harmonics.monomials(degree), self._row(grid.shape[2])
+        powers, row, shape = harmonics.monomials(degree), self._row(grid), grid.filled
         out = memory.empty((len(firsts), len(grids), len(powers)))
-        parallel.run(loops.repeat_margin, grid.shape[0] * grid.shape[1], n_threads, grids, grid.shape, row)
-        parallel.run(loops.read, len(firsts), n_threads, firsts, weights, self.order, grids, powers, grid.shape, row,
+        parallel.run(loops.repeat_margin, shape[0] * shape[1], n_threads, grids, shape, row)
+        parallel.run(loops.read, len(firsts), n_threads, firsts, weights, self.order, grids, powers, shape, row,
                      self._vectors, (0,) * (degree + 1), out)
         return out
 
-    def _row(self, n_z):
-        """Numbers from one row of the grids to the next: n_z and a margin as long as a stencil, in whole lanes."""
-        return -(-n_z // LANES) * LANES + self._pieces.shape[2]
+    def _row(self, grid):
+        """Numbers from one row of the grids to the next: its points and a margin as long as a stencil, in whole lanes.
+        """
+        return -(-grid.filled[2] // LANES) * LANES + self._pieces.shape[2]
 
     @property
     def _vectors(self):
@@ -298,6 +310,19 @@ def spline_pieces(order, derivatives):
         pieces[d, :, :order] = line.T
         line = np.hstack([line[:, 1:] * np.arange(1, order), np.zeros((order, 1))])
     return pieces
+
+
+def free_extents(system):
+    """Extent of the atoms along the free directions, shape (free directions,), in Å."""
+    if system.pbc.all():
+        return np.empty(0)
+    cell = _frame(system.cell, tuple(bool(p) for p in system.pbc))
+    return np.ptp(system.positions @ cell[~system.pbc].T, axis=0)
+
+
+def box_lengths(extents, width, reach=WINDOW):
+    """Lengths of the box along free directions: twice the extents and what the window takes, `reach` in widths."""
+    return 2 * (extents + max(reach, WINDOW) * width)
 
 
 def fft_size(n, step):

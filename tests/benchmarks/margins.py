@@ -22,7 +22,7 @@ from synthetic import molecule as seven_atoms
 
 from ase_lode import LODECalculator
 from ase_lode.check import check
-from ase_lode.features import exterior
+from ase_lode.features import reaches
 
 
 def limits_of_vacuum():
@@ -39,11 +39,11 @@ def forces_of_the_mesh():
     """Forces at the default tolerance against those at 1e-9 and against direct sums, relative RMS."""
     for pbc in ((True, True, True), (True, True, False), (False, False, False)):
         atoms = accuracy.skewed(pbc)
-        exterior.DIRECT_BELOW, usual = (0 if any(pbc) else 1000), exterior.DIRECT_BELOW
+        reaches.DIRECT, usual = 0.0, reaches.DIRECT
         tight = LODECalculator(potential("charges"), on_extrapolation="ignore", tolerance=1e-9).get_forces(atoms)
-        exterior.DIRECT_BELOW = 0
+        reaches.DIRECT = np.inf
         default = LODECalculator(potential("charges"), on_extrapolation="ignore").get_forces(atoms)
-        exterior.DIRECT_BELOW = usual
+        reaches.DIRECT = usual
         name = "".join("FT"[p] for p in pbc)
         yield (f"mesh against {'tight mesh' if any(pbc) else 'direct sum'}, forces, {name}",
                accuracy.error(default, tight), 1e-5, "relative RMS", "physics/test_tolerance.py")
@@ -66,7 +66,7 @@ def jumps():
 
 def gradients():
     """Forces against Richardson's differences of the energy at every tolerance, relative."""
-    exterior.DIRECT_BELOW, usual = 0, exterior.DIRECT_BELOW
+    reaches.DIRECT, usual = np.inf, reaches.DIRECT
     for tolerance in (1e-3, 1e-5, 1e-8):
         worst = 0.0
         for atoms in (bulk(), slab(), seven_atoms()):
@@ -83,7 +83,7 @@ def gradients():
             worst = max(worst, abs(np.sum(calc.get_forces(atoms) * direction) / expected - 1))
         yield (f"forces against differences, tolerance {tolerance:g}", worst, 1e-6, "relative",
                "physics/test_mesh_steps.py")
-    exterior.DIRECT_BELOW = usual
+    reaches.DIRECT = usual
 
 
 def symmetries(name):

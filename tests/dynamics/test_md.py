@@ -202,7 +202,7 @@ def test_the_mesh_follows_the_cell_again_after_a_run(tmp_path):
     atoms.calc = LODECalculator(potential("charges"), on_extrapolation="ignore", n_threads=1)
     options = {"timestep_fs": 0.05, "checkpoint": checkpoint, "quiet": True}
     run_md(atoms, "npt-mtk", 10, steps=1, **options)
-    assert atoms.calc.get_state() == {"mesh": [None]}
+    assert atoms.calc.get_state() == {"mesh": [None], "reach": [None]}
     assert read_checkpoint(checkpoint)[1]["calculator"]["state"]["mesh"][0] is not None
     atoms.calc.pin_mesh(bulk())
     state = atoms.calc.get_state()

@@ -6,7 +6,7 @@ from ase import Atoms
 from synthetic import CHARGES, ELEMENTS, FIELDS, bulk, molecule, slab
 
 from ase_lode.errors import StructureError
-from ase_lode.features import exterior, full
+from ase_lode.features import full, reaches
 from ase_lode.features.representation import Representation
 from ase_lode.hypers import ModelConfig
 from ase_lode.neighbors import NeighborList
@@ -29,8 +29,8 @@ def representation(fields, tolerance=1e-5, invariants=None, **density):
 
 def pin(model, system):
     for field in model.fields:
-        if field.mesh is not None and system.pbc.any():
-            field.mesh.shape = field.mesh.grid(system).shape
+        if field.on_mesh and system.pbc.any():
+            field.pin = field.fitting(system)
 
 
 def richardson(function, step):
@@ -125,7 +125,7 @@ def test_exterior_direct_and_mesh_agree(monkeypatch, settings):
     model, system = representation([field], 1e-9), System.from_atoms(molecule(12))
     channels = model.layout.scales[1].channels
     direct = model.compute(system).coefficients[:, :, channels]
-    monkeypatch.setattr(exterior, "DIRECT_BELOW", 0)
+    monkeypatch.setattr(reaches, "DIRECT", np.inf)
     mesh = model.compute(system).coefficients[:, :, channels]
     assert np.abs(mesh - direct).max() < 1e-7 * np.abs(direct).max()
 

@@ -14,7 +14,7 @@ from synthetic import molecule as seven_atoms
 
 from ase_lode import LODECalculator
 from ase_lode.dynamics.velocities import draw_velocities
-from ase_lode.features import exterior
+from ase_lode.features import reaches
 
 DATA = Path(__file__).parents[2] / "md_examples" / "data"
 
@@ -34,7 +34,7 @@ def salt_slab():
 def meshes(calc, atoms):
     calc.pin_mesh(atoms)
     state = calc.get_state()
-    calc.set_state({"mesh": [None] * len(state["mesh"])})
+    calc.release_mesh()
     return state
 
 
@@ -66,7 +66,7 @@ def test_energy_does_not_jump_where_the_mesh_changes(structure):
 @pytest.mark.parametrize("tolerance", [1e-3, 1e-5, 1e-8])
 @pytest.mark.parametrize("structure", ["bulk", "slab", "molecule"])
 def test_forces_are_the_gradient_at_every_tolerance(structure, tolerance, monkeypatch):
-    monkeypatch.setattr(exterior, "DIRECT_BELOW", 0)
+    monkeypatch.setattr(reaches, "DIRECT", np.inf)
     atoms = {"bulk": bulk, "slab": slab, "molecule": seven_atoms}[structure]()
     calc = LODECalculator(potential("two"), tolerance=tolerance, n_threads=1)
     direction = np.random.default_rng(0).normal(size=(len(atoms), 3))

@@ -10,7 +10,7 @@ from structures import water_box
 from synthetic import ELEMENTS, potential, scatter
 
 from ase_lode import LODECalculator
-from ase_lode.features import exterior
+from ase_lode.features import reaches
 from ase_lode.features.expansion import Form
 from ase_lode.features.exterior import ExteriorField
 from ase_lode.hypers import FieldConfig
@@ -65,12 +65,12 @@ def error(found, expected):
 @pytest.mark.parametrize("exponent, pbc", [(p, pbc) for p in (1, 4, 5, 6) for pbc in PATTERNS]
                          + [(p, (True,) * 3) for p in (2, 3)])
 def test_exterior_field_in_a_skewed_cell(exponent, pbc, monkeypatch):
-    monkeypatch.setattr(exterior, "DIRECT_BELOW", 0 if exponent == 1 else 1000)
+    monkeypatch.setattr(reaches, "DIRECT", np.inf if exponent == 1 else 0.0)
     cases = {1: (2, 4.0), 4: (2, 3.0), 6: (1, 4.0)}
     max_angular, cutoff = cases.get(exponent, (1, 3.5))
     atoms = skewed(pbc)
     found, _ = evaluate(field(1e-5, exponent, max_angular, cutoff, 0.5 * cutoff), atoms)
-    monkeypatch.setattr(exterior, "DIRECT_BELOW", 1000)
+    monkeypatch.setattr(reaches, "DIRECT", 0.0)
     exact, _ = evaluate(field(1e-8, exponent, max_angular, cutoff, 0.5 * cutoff), atoms)
     for one, other in zip(found, exact):
         assert error(one, other) < 1e-5
@@ -90,7 +90,7 @@ def test_exterior_field_against_direct_sums(structure, exponent, max_angular, cu
 @pytest.mark.parametrize("pbc", [(True, True, True), (True, True, False), (False, False, False)])
 def test_forces_at_the_default_tolerance(pbc, monkeypatch):
     atoms = skewed(pbc)
-    monkeypatch.setattr(exterior, "DIRECT_BELOW", 0)
+    monkeypatch.setattr(reaches, "DIRECT", np.inf)
     default, tight = (LODECalculator(potential("charges"), on_extrapolation="ignore", **keywords)
                       for keywords in ({}, {"tolerance": 1e-9}))
     assert error(default.get_forces(atoms), tight.get_forces(atoms)) < 1e-5
