@@ -18,7 +18,7 @@ from ase_lode.training.orthogonal import Orthogonal
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from common import arguments, rmse, table  # noqa: E402
+from common import arguments, labelled, rmse, table  # noqa: E402
 
 MODEL = yaml.safe_load((HERE / "train.yaml").read_text(encoding="utf-8"))["model"]
 CLASSES = ("CC", "CP", "CA", "PP", "PA", "AA")
@@ -128,7 +128,7 @@ def panels(names):
 
 options = arguments(HERE, __doc__, data={"type": Path, "default": os.environ.get("ASE_LODE_DATA"),
                                          "help": "folder of the BFDb curves (dimers/CC_train.xyz, ...)"})
-frames = ase.io.read(HERE / "sidechains_xtb.extxyz.gz", ":")
+frames = labelled(HERE / "sidechains_xtb.extxyz.gz")
 classes, shares = (CLASSES[:1], SHARES[1:2]) if options.small else (CLASSES, SHARES)
 summary = []
 for kinds in classes:
