@@ -183,6 +183,13 @@ def test_words_for_what_is_missing_or_wrong(tmp_path):
         read(tmp_path, atoms, dipole={"key": "dip"})
     with pytest.raises(DataError, match="shape"):
         read(tmp_path, atoms, polarizability={"key": "mu"})
+    atoms.info["six"] = np.arange(6.0)
+    with pytest.raises(DataError, match="6 numbers.*write all 9"):
+        read(tmp_path, atoms, polarizability={"key": "six"})
+    with pytest.raises(DataError, match="no structure is periodic"):
+        read(tmp_path, atoms, dielectric_tensor={"key": "six"})
+    with pytest.raises(DataError, match="no structure is isolated"):
+        read(tmp_path, bulk(), dipole={"key": "mu", "systems": "isolated"})
     atoms.info["skew"] = np.arange(9.0)
     with pytest.raises(DataError, match="not symmetric"):
         read(tmp_path, atoms, polarizability={"key": "skew"})
