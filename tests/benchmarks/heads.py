@@ -2,8 +2,8 @@
 
     python tests/benchmarks/heads.py [--data FOLDER] [--only NAME ...] [--write]
 
-Linear models as in `recipes`, networks as in `recipes/network` (water: the shipped recipe), all with the defaults of
-the head. Results are kept in `results/heads.yaml` as they come, so an interrupted run goes on where it stopped;
+Linear models as in `recipes`, networks as in `recipes/network`, all with the defaults of the head (water takes more
+steps). Results are kept in `results/heads.yaml` as they come, so an interrupted run goes on where it stopped;
 ``--write`` only renews `results/heads.md` from them.
 """
 
@@ -18,7 +18,6 @@ from ase_lode.training import train
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 NETWORKS = {path.stem: path for path in sorted((HERE / "recipes" / "network").glob("*.yaml"))}
-NETWORKS["water"] = HERE.parents[1] / "potentials" / "water" / "train.yaml"
 LINEAR = {name: HERE / "recipes" / f"{name}.yaml" for name in NETWORKS}
 #: Label and factor from the package's units to those of the table.
 COLUMNS = {"energy": ("meV/atom", 1e3), "forces": ("meV/Å", 1e3), "stress": ("GPa", 160.21766)}
@@ -68,7 +67,8 @@ def main():
     results = yaml.safe_load(path.read_text())
     (RESULTS / "heads.md").write_text(
         "# The network head against the linear one\n\nRoot mean squares on validation structures that were not fitted; "
-        f"every set with the same defaults of the head.\n\n{table(results)}")
+        "every set with the same defaults of the head (water with 12,000 steps, and ten blocks where the linear model "
+        f"has twenty).\n\n{table(results)}")
 
 
 if __name__ == "__main__":

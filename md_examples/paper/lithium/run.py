@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import ase.io
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -13,9 +12,9 @@ from ase_lode import LODECalculator
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from common import arguments, fitted, rmse, table  # noqa: E402
+from common import arguments, fitted, labelled, rmse, table  # noqa: E402
 
-SLAB = 36
+SLAB = 32
 #: Training ends at this height of O or C above the top layer, the image plane is where classical images put it (Å).
 BELOW, PLANE = 4.5, 1.6
 CHARGES = {"Li": 0.0, "H": 0.38, "C": 1.52, "O": -0.76}
@@ -69,7 +68,7 @@ def lifted(atoms, heights):
 
 
 options = arguments(HERE, __doc__)
-frames = ase.io.read(HERE / "lithium_pbe.extxyz.gz", ":6" if options.small else ":")
+frames = labelled(HERE / "lithium_pbe.extxyz.gz")[:6 if options.small else None]
 height = np.array([atoms.info["height"] for atoms in frames])
 reference = np.array([atoms.get_potential_energy() for atoms in frames])
 forces = [atoms.get_forces()[SLAB:] for atoms in frames]
