@@ -627,6 +627,9 @@ def test_a_pinned_mesh_is_state():
     found = energy_and_forces(grown, other)
     assert found[0] == expected[0] and (found[1] == expected[1]).all()
     assert energy_and_forces(grown, calculator("two"))[0] != expected[0]
+    older = calculator("two", on_extrapolation="ignore")
+    older.set_state({"mesh": state["mesh"]})  # of a checkpoint from before there was a choice of reaches
+    assert older.get_state()["reach"] == [1.0] * len(state["mesh"])
     other.release_mesh()
     assert energy_and_forces(grown, other)[0] == energy_and_forces(grown, calculator("two"))[0]
 

@@ -1,4 +1,4 @@
-"""Where the particle mesh must not show: jumps where it changes with the cell, drift, forces that are no gradient."""
+"""Where the particle mesh must not show: jumps where it or its reach change, drift, forces that are no gradient."""
 
 from pathlib import Path
 
@@ -14,7 +14,10 @@ from synthetic import molecule as seven_atoms
 
 from ase_lode import LODECalculator
 from ase_lode.dynamics.velocities import draw_velocities
-from ase_lode.features import reaches
+from ase_lode.features import exterior, reaches
+from ase_lode.features.exterior import ExteriorField
+from ase_lode.hypers import FieldConfig
+from ase_lode.system import System
 
 DATA = Path(__file__).parents[2] / "md_examples" / "data"
 
@@ -61,6 +64,55 @@ def jumps(atoms, name):
 def test_energy_does_not_jump_where_the_mesh_changes(structure):
     found = list(jumps(*structure()))
     assert len(found) >= 2 and min(found) > 0 and max(found) < 1e-7
+
+
+def dilute(pbc):
+    """Water of a third of the usual density on average: a slab between vacuum, or what is left of it without images."""
+    atoms = water_box(64)
+    atoms.set_cell(atoms.cell.array * [[1], [1], [3]])
+    atoms.pbc = pbc
+    return atoms
+
+
+def energies_by_reach(atoms, name, steps):
+    """Energy per atom with each reach, whatever would be chosen; the step None is the direct sum."""
+    calc, usual = LODECalculator(name, on_extrapolation="ignore", n_threads=1), exterior.cheapest
+    try:
+        for step in steps:
+            exterior.cheapest = lambda *_, step=step: step
+            calc.reset()
+            yield calc.get_potential_energy(atoms) / len(atoms)
+    finally:
+        exterior.cheapest = usual
+
+
+@pytest.mark.parametrize("pbc", [(True, True, True), (True, True, False), (False, False, False)])
+def test_energy_does_not_jump_where_the_reach_changes(pbc):
+    steps = [*([] if any(pbc) else [None]), *reaches.STEPS[:6]]
+    found = np.abs(np.diff(list(energies_by_reach(dilute(pbc), "water-npt", steps))))
+    assert found.min() > 0 and found.max() < 1e-7
+
+
+def chosen(atoms):
+    """The reach of a field of charges for a structure in Å, None where it is summed directly."""
+    config = FieldConfig(exponent=1, max_angular=2, cutoff=5.0, cutoff_width=2.5, charges={"H": 0.4, "O": -0.8})
+    split = ExteriorField(config, ["H", "O"], 1e-5).split(System.from_atoms(atoms))
+    return split and split.reach
+
+
+def test_the_reach_follows_the_density():
+    liquid = water_box(64)
+    assert chosen(liquid) == 5.0
+    vacuum = [chosen(dilute((True, True, periodic))) for periodic in (True, False)]
+    assert min(vacuum) > 5.0
+    gas = liquid.copy()
+    gas.set_cell(liquid.cell * 4, scale_atoms=True)
+    assert chosen(gas) > max(vacuum)
+    for atoms in (liquid, gas, dilute(True)):
+        assert chosen(atoms) == chosen(atoms * (2, 1, 2))
+    liquid.pbc = gas.pbc = False
+    assert chosen(liquid) is None  # few atoms
+    assert chosen(water_box(1000)) == 5.0
 
 
 @pytest.mark.parametrize("tolerance", [1e-3, 1e-5, 1e-8])
