@@ -72,7 +72,10 @@ def relax(atoms, fmax=0.02, optimizer="lbfgs", cell="none", pressure_GPa=0.0, sy
     _check(atoms, fmax, optimizer, cell, pressure_GPa)
     if trajectory is not None:
         check_trajectory(trajectory)
-    atoms.get_forces()  # what the calculator refuses leaves no files
+    try:
+        atoms.get_forces()  # what the calculator refuses leaves no files
+    except (ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
+        raise SimulationError(f"The calculator refused the structure: {str(error).rstrip('.')}.") from error
     if plot is not None and log is None:
         log = Path(plot).with_suffix(".csv")
     prepare_output(trajectory, log, plot)
