@@ -27,7 +27,7 @@ def arguments(part, description, **extra):
 
 
 def labelled(path):
-    """Return the structures of a compressed extxyz file, unpacked first: seeking inside makes ASE fifty times slower."""
+    """Return the structures of a compressed extxyz file, unpacked first: ASE seeks, which takes fifty times as long."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
         return ase.io.read(io.StringIO(file.read()), ":", format="extxyz")
 

@@ -27,6 +27,11 @@ CLASSES = ("CC", "CP", "CA", "PP", "PA", "AA")
 NEAR = (6, 7, 8)
 #: Ten more pairs of ions, 13 distances each, of another source and level of theory.
 MORE, MORE_LENGTH, MORE_NEAR = "dimers/CC_130.xyz", 13, 10
+HEADING = """# Dimers beyond the distances of training
+
+Written by `python tests/benchmarks/dimers.py` from [dimers.yaml](../recipes/dimers.yaml), one model for all classes:
+RMSE of the energy less that of the two molecules (of predicting zero) in meV on the distances not trained on.
+"""
 
 
 def fitted(frames, folder):
@@ -98,10 +103,7 @@ def main():
     rows[f"{len(more)} other pairs, nearest {MORE_NEAR} of {MORE_LENGTH}"] = errors(*split(more, MORE_NEAR))
     text = table(rows)
     sys.stdout.write(text)
-    RESULTS.write_text("# Dimers beyond the distances of training\n\nWritten by `python tests/benchmarks/dimers.py` from "
-                       "[dimers.yaml](../recipes/dimers.yaml), one model for all classes: RMSE of the energy less that "
-                       "of the two molecules\n(of predicting zero) in meV on the distances not trained on.\n\n" + text,
-                       encoding="utf-8")
+    RESULTS.write_text(f"{HEADING}\n{text}", encoding="utf-8")
 
 
 if __name__ == "__main__":
