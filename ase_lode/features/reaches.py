@@ -24,7 +24,7 @@ def cheapest(system, reach, width, spacing):
     """The step that takes the least time, or None where that is the direct sum over all pairs.
 
     Times are those of pairs and points of a mesh whose width and spacing grow with the reach, for atoms spread evenly
-    over the cell and their extent along its free directions.
+    over the cell and their extent along its free directions; those of an isolated system over an ellipsoid.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def cheapest(system, reach, width, spacing):
     if isolated and direct < MESH:
         return None
     extents = free_extents(system)
-    volume, box = system.measure, system.measure
+    volume, box = system.measure * (pi / 6 if isolated else 1.0), system.measure
     for extent in extents:
         volume = volume * (extent + STEPS * reach / 2)  # where all neighbours are, to first order in reach over extent
         box = box * box_lengths(extent, STEPS * width)

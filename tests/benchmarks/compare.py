@@ -41,6 +41,8 @@ METHODS = {
     "featomic LODE": ("featomic_features:lode", "featomic", "features", True, 2, ALL),
     "featomic LODE, gradients": ("featomic_features:lode_gradients", "featomic", "features, gradients", True, 2,
                                  ALL),
+    "featomic LODE 1.0 Å, gradients": ("featomic_features:lode_gradients_fine", "featomic", "features, gradients", True,
+                                       2, SMALL),
     "featomic SOAP, gradients": ("featomic_features:soap_gradients", "featomic", "features, gradients", False, 2,
                                  ALL),
     "SOAP-BPNN, long range": ("soap_bpnn:long", "metatrain", EFS, True, 2, ALL),
@@ -53,7 +55,7 @@ METHODS = {
     "OpenMM TIP3P": ("openmm_tip3p:prepare", "openmm", "force field: energy, forces", True, 2, ALL),
 }
 #: Seconds: the longest evaluation that is predicted and still run, any process, repeats of one measurement.
-LONGEST, KILL, REPEAT = 30.0, 150.0, 3.0
+LONGEST, KILL, REPEAT = 30.0, 300.0, 3.0
 THREADS = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM_CPU_THREADS",
            "NUMBA_NUM_THREADS")
 
