@@ -57,11 +57,17 @@ def forces_of_the_mesh():
 
 
 def jumps():
-    """Energy at the same geometry on the two meshes between which a strained cell changes, eV/atom."""
+    """Energy at the same geometry on two meshes between which a strained cell changes, and with two reaches, eV/atom.
+    """
     for structure in (steps.water, steps.salt_slab):
         atoms, name = structure()
         worst = max(steps.jumps(atoms, name))
         yield f"jump where the mesh changes, {name}", worst, 1e-7, "eV/atom", "physics/test_mesh_steps.py"
+    for pbc in ((True, True, True), (True, True, False), (False, False, False)):
+        choices = [*([] if any(pbc) else [None]), *reaches.STEPS[:6]]
+        found = list(steps.energies_by_reach(steps.dilute(pbc), "water-npt", choices))
+        yield (f"jump where the reach changes, water-npt, {''.join('FT'[p] for p in pbc)}",
+               np.abs(np.diff(found)).max(), 1e-7, "eV/atom", "physics/test_mesh_steps.py")
 
 
 def gradients():
