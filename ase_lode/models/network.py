@@ -95,6 +95,8 @@ class Network:
         Names and shapes of the parameters.
     cutoff : float
         Largest distance between atoms of a pair, in Å.
+    coulomb : int or None
+        Number of the first field of 1/r: its strengths are the charges that dipoles are made of.
     """
 
     def __init__(self, model, tolerance):
@@ -102,6 +104,7 @@ class Network:
         self.elements = list(model.elements)
         self.density = DensityExpansion(model.density)
         self.fields = [LearnedField(config, tolerance) for config in model.fields]
+        self.coulomb = next((k for k, field in enumerate(self.fields) if field.config.exponent == 1), None)
         self.cutoff = max([self.density.cutoff] + [field.reach for field in self.fields])
         self._l_max, self._orders = model.density.max_angular, (model.density.max_angular + 1) ** 2
         self.orders = [slice(l * l, (l + 1) ** 2) for l in range(self._l_max + 1)]

@@ -118,14 +118,13 @@ def _labelled(network, members, samples):
         g, v = network.pull_back(parameters, state, np.ones(len(e)))
         energies, gradient, virials = energies + e, gradient + g, virials + v
         charges = charges + q
-    coulomb = [k for k, field in enumerate(network.fields) if field.config.exponent == 1]
     result = []
     for number, (part, sample) in enumerate(zip(graph.parts, samples)):
         system, count = sample.system, len(members)
         energy = (energies[part.atoms].sum() - energies[-n:][sample.species].sum()) / count
         labels = {"forces": -gradient[part.atoms] / count}
-        if coulomb:
-            labels["dipole"] = charges[part.atoms, coulomb[0]] @ system.positions / count
+        if network.coulomb is not None:
+            labels["dipole"] = charges[part.atoms, network.coulomb] @ system.positions / count
         if system.pbc.all():
             labels["stress"] = voigt(virials[number]) / (count * system.measure)
         result.append(Sample(replace(sample.structure, **labels), network, energy))

@@ -110,8 +110,6 @@ class Loss:
         self._n_threads = n_threads
         #: What errors are compared with in validation.
         self.spreads = {kind: getattr(scales, kind) for kind in KINDS if getattr(scales, kind) > 0}
-        coulomb = [k for k, field in enumerate(network.fields) if field.config.exponent == 1]
-        self._channel = coulomb[0] if coulomb else None
 
     def gradient(self, parameters, samples, energy_weight=1.0):
         """Loss and its derivatives by the parameters.
@@ -183,17 +181,18 @@ class Loss:
     def _charge_residuals(self, sample, charges):
         """Half of dL/dq of every atom and field, for each of the two passes, and that part of the loss."""
         seed, loss = np.zeros_like(charges), 0.0
-        if self._channel is None:
+        channel = self.network.coulomb
+        if channel is None:
             return seed, loss
-        q = charges[:, self._channel]
+        q = charges[:, channel]
         if self._dipole and sample.dipole is not None:
             positions = sample.system.positions
             error = q @ positions - sample.dipole
-            seed[:, self._channel] += positions @ error / self._dipole**2
+            seed[:, channel] += positions @ error / self._dipole**2
             loss += np.sum(error**2) / self._dipole**2
         if self._charges and sample.charges is not None:
             error = q - sample.charges
-            seed[:, self._channel] += error / self._charges**2
+            seed[:, channel] += error / self._charges**2
             loss += np.sum(error**2) / self._charges**2
         return seed, loss
 
@@ -224,7 +223,6 @@ def errors(network, parameters, samples, n_threads=1):
     n, parameters = len(network.elements), network.unpack(parameters)
     alone = network.isolated(parameters)
     copies = [copy.deepcopy(network) for _ in range(n_threads)]
-    coulomb = [k for k, field in enumerate(network.fields) if field.config.exponent == 1]
 
     def work(k):
         found = []
@@ -239,8 +237,8 @@ def errors(network, parameters, samples, n_threads=1):
                 here["forces"] = (gradient[:-n] + sample.forces).ravel()
             if sample.stress is not None:
                 here["stress"] = voigt(virials[0]) / sample.system.measure - sample.stress
-            if sample.dipole is not None and coulomb:
-                here["dipole"] = charges[:-n, coulomb[0]] @ sample.system.positions - sample.dipole
+            if sample.dipole is not None and network.coulomb is not None:
+                here["dipole"] = charges[:-n, network.coulomb] @ sample.system.positions - sample.dipole
             found.append(here)
         return found
 

@@ -1,10 +1,10 @@
-"""The network head against the linear one, set by set, on the same validation structures.
+"""The network head against the linear one, set by set, on the validation structures of each recipe.
 
     python tests/benchmarks/heads.py [--data FOLDER] [--only NAME ...] [--write]
 
 Linear models as in `recipes`, networks as in `recipes/network`, all with the defaults of the head (water takes more
-steps). Results are kept in `results/heads.yaml` as they come, so an interrupted run goes on where it stopped;
-``--write`` only renews `results/heads.md` from them.
+steps, and holds back other blocks). Results are kept in `results/heads.yaml` as they come, so an interrupted run goes
+on where it stopped; ``--write`` only renews `results/heads.md` from them.
 """
 
 import argparse

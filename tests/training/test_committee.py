@@ -21,7 +21,7 @@ K = np.linspace(6.0, 18.0, 16)[:, None]
 class Wells:
     """Atoms in wells k/2 |x - x₀|² about a grid; the parameters are the k of each, shape (16, 1)."""
 
-    elements, fields, cutoff, density = ["H"], [], 1.0, SimpleNamespace(cutoff=1.0)
+    elements, coulomb, cutoff, density = ["H"], None, 1.0, SimpleNamespace(cutoff=1.0)
     sites = 5.0 * np.array([[x, y, 0.0] for x in range(4) for y in range(4)])
 
     def unpack(self, weights):

@@ -11,7 +11,7 @@ from ase_lode.training.dataset import find_file
 from ase_lode.training.progress import Progress
 from ase_lode.training.train import read_data, read_training
 
-RECIPES = sorted((Path(__file__).parents[1] / "benchmarks" / "recipes").glob("*.yaml"))
+RECIPES = sorted((Path(__file__).parents[1] / "benchmarks" / "recipes").rglob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
