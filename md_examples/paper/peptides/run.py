@@ -1,9 +1,8 @@
-"""Polarizabilities of peptides longer than those trained on, from the density alone and with the field."""
+"""Polarizabilities of peptides longer than those trained on: density, density and field, mutual polarisation."""
 
 import sys
 from pathlib import Path
 
-import ase.io
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -11,12 +10,15 @@ from ase_lode import LODECalculator
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from common import arguments, fitted, rmse, table  # noqa: E402
+from charge_flow import ChargeFlow  # noqa: E402
+from common import arguments, fitted, labelled, rmse, table  # noqa: E402
 
 #: Charges in e, roughly; each structure shifts them to its total charge. A field of elements would grow with the chain.
 CHARGES = {"H": 0.2, "C": 0.1, "N": -0.5, "O": -0.5, "S": -0.1}
 FIELD = {"exponent": 1, "max_angular": 2, "sources": "charges"}
-MODELS = {"density": [], "density and field": [FIELD]}
+#: Fields of the ridge model, None without one; whether charge flow comes first and the ridge learns what it leaves.
+MODELS = {"density": ([], False), "density and field": ([FIELD], False), "charge flow": (None, True),
+          "charge flow + density": ([], True), "charge flow + density and field": ([FIELD], True)}
 KINDS = {"dipeptide": 2, "tripeptide": 3, "tetrapeptide": 4, "pentapeptide": 5, "helix": 10}
 #: One dipeptide sequence in so many is tested on instead.
 HELD = 8
@@ -43,19 +45,37 @@ def split(frames):
     return train, test
 
 
+def model(name, train, flow):
+    """Return a function of structures that gives their polarizabilities (Å³)."""
+    fields, first = MODELS[name]
+    if fields is None:
+        return lambda some: [flow.predict(atoms) for atoms in some]
+    labels = [atoms.copy() for atoms in train]
+    for atoms in labels if first else []:
+        atoms.info["polarizability"] = atoms.info["polarizability"] - flow.predict(atoms).ravel()
+    potential = fitted(HERE / "train.yaml", name.replace(" + ", "-").replace(" ", "-"), labels, options.out,
+                       fields=fields, charges=CHARGES if fields else None)
+    calc = LODECalculator(potential, on_extrapolation="ignore")
+
+    def predict(some):
+        found = [result["polarizability"] for result in calc.predict(some, ("polarizability",))]
+        return [tensor + flow.predict(atoms) * first for tensor, atoms in zip(found, some)]
+
+    return predict
+
+
 options = arguments(HERE, __doc__)
-train, test = split(ase.io.read(HERE / "peptides_xtb.extxyz.gz", ":"))
+train, test = split(labelled(HERE / "peptides_xtb.extxyz.gz"))
 if options.small:
     train, test = train[::8], {kind: some[:10:3] for kind, some in test.items()}
+flow = ChargeFlow(train)
 summary, lines = [], {}
-for name, fields in MODELS.items():
-    potential = fitted(HERE / "train.yaml", name.replace(" ", "-"), train, options.out, fields=fields,
-                       charges=CHARGES if fields else None)
-    calc = LODECalculator(potential, on_extrapolation="ignore")
+for name in MODELS:
+    predict = model(name, train, flow)
     for kind, some in test.items():
         if len(some) < 2:
             continue
-        predicted = parts([result["polarizability"] for result in calc.predict(some, ("polarizability",))])
+        predicted = parts(predict(some))
         reference = parts([atoms.info["polarizability"] for atoms in some])
         spread = float(np.std(reference[0])), rmse(reference[1], 0)
         errors = rmse(predicted[0], reference[0]), rmse(predicted[1], reference[1])
