@@ -276,8 +276,8 @@ def _refuse_missing_responses(counts, targets, known, where):
     for name, (needed, found) in counts.items():
         if needed == 0:
             kind = "periodic" if name == "dielectric_tensor" else targets[name].systems
-            raise DataError(f"{where}: no structure is {kind}, so none can have the target {name}; remove it, or correct "
-                            "its systems, data.train.isolated or the cells.")
+            raise DataError(f"{where}: no structure is {kind}, so none can have the target {name}; remove it, or "
+                            "correct its systems, data.train.isolated or the cells.")
         if found < needed:
             near = difflib.get_close_matches(targets[name].key, sorted(map(str, known)), n=1, cutoff=0.4)
             hint = f", the nearest key is '{near[0]}'" if near and near[0] != targets[name].key else ""
