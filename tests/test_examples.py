@@ -111,12 +111,12 @@ def test_peptide_from_a_pdb_file(results, tmp_path):
 
 
 def test_infrared_bands_are_harmonic_modes(results):
-    """2 ps at 50 K resolve 30 1/cm; every strong band but those of soft torsions lies on a mode."""
+    """Every strong band but those of soft torsions lies on a mode."""
     output, _ = results("spectrum_molecule", "qm7b-response")
     pairs = re.search(r"ir bands .*: (.*)", output)[1].split()
     bands = [tuple(map(float, pair.split("/"))) for pair in pairs]
     stiff = [(band, mode) for band, mode in bands if mode > 700]
-    assert len(stiff) >= 3 and all(abs(band - mode) < 30 for band, mode in stiff)
+    assert len(stiff) >= 3 and all(abs(band - mode) < 15 for band, mode in stiff)
 
 
 def test_bands_of_water(results):

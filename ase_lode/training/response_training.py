@@ -139,6 +139,10 @@ class ResponseTraining:
         orders = {"0"}.union(*(order_names(*item) for item in self._config.targets.items()))
         self._groups = {order: choose_groups(sample, order, settings.features, first_density,
                                              len(self._model.fields)) for order in sorted(orders)}
+        empty = [order for order, groups in self._groups.items() if len(groups) == 0]
+        if empty:
+            raise DataError(f"No atom has features of order {', '.join(empty)}: none has neighbours within the "
+                            "cutoff; enlarge it, or add structures of more than one atom.")
         features = ResponseFeatures(turn, self._groups)
         invariants = features.equivariants["0"]
         mean, scalars = choose_scalars(((p.species, invariants.compute(p.channels)[:, 0])

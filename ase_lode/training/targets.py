@@ -91,8 +91,8 @@ def _array(value, name, key, n, where):
     except (TypeError, ValueError):
         raise DataError(f"'{key}' of {where} is not a number; name another key for {name}.") from None
     if shape[-2:] == (3, 3) and array.size == 6 * np.prod(shape) // 9:
-        raise DataError(f"'{key}' of {where} has 6 numbers for a tensor, in an order of its own; write all 9, row "
-                        "by row.")
+        raise DataError(f"'{key}' of {where} has 6 numbers for a tensor, whose order is not known; write all 9, row by "
+                        "row.")
     if array.size != np.prod(shape):
         raise DataError(f"'{key}' of {where} has shape {array.shape}, but {name} needs {shape}; name another key.")
     if not np.isfinite(array).all():
@@ -102,4 +102,6 @@ def _array(value, name, key, n, where):
         if abs(array - array.T).max() > 0.1 * abs(array).max():
             raise DataError(f"'{key}' of {where} is not symmetric, so it is no {name}; name another key.")
         array = (array + array.T) / 2
+    if name == "dielectric_tensor" and np.linalg.eigvalsh(array).min() <= 0:
+        raise DataError(f"'{key}' of {where} is not positive, so it is no dielectric tensor; name another key.")
     return array

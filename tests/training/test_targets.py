@@ -89,10 +89,14 @@ def learned(data):
 
 
 def test_a_response_is_learned(learned, data):
-    """What 8 channels and 4 scalars of 60 structures leave of the rules; blind to the geometry 100 % are left."""
+    """Blind to the geometry 100 % are left of the rules.
+
+    The polarizability is that of single bonds, which five radial functions to 3.5 Å do not tell apart from the other
+    molecule: they leave 4 % of its spread, eight functions without scalars 2.4 %.
+    """
     potential, report = learned
     errors = report["errors"]["validation"]
-    assert errors["dipole"]["percent_of_spread"] < 3 and errors["polarizability"]["percent_of_spread"] < 6
+    assert errors["dipole"]["percent_of_spread"] < 2 and errors["polarizability"]["percent_of_spread"] < 5
     assert errors["dipole"]["unit"] == "e·Å" and errors["polarizability"]["unit"] == "Å³"
     assert report["force_check"]["of"] == "Born charges" and report["force_check"]["relative_deviation"] < 1e-6
     assert report["targets"]["dipole"]["read_as"].startswith("times 0.529177")
@@ -188,11 +192,22 @@ def test_words_for_what_is_missing_or_wrong(tmp_path):
         read(tmp_path, atoms, polarizability={"key": "six"})
     with pytest.raises(DataError, match="no structure is periodic"):
         read(tmp_path, atoms, dielectric_tensor={"key": "six"})
+    crystal = bulk()
+    crystal.info["eps"] = np.diag([2.0, 2.0, -2.0])
+    with pytest.raises(DataError, match="not positive"):
+        read(tmp_path, crystal, dielectric_tensor={"key": "eps"})
     with pytest.raises(DataError, match="no structure is isolated"):
         read(tmp_path, bulk(), dipole={"key": "mu", "systems": "isolated"})
     atoms.info["skew"] = np.arange(9.0)
     with pytest.raises(DataError, match="not symmetric"):
         read(tmp_path, atoms, polarizability={"key": "skew"})
+
+
+def test_single_atoms_have_no_tensors(tmp_path):
+    frames = [Atoms("O", info={"alpha": np.eye(3).ravel()}) for _ in range(4)]
+    write(tmp_path / "atoms.xyz", frames, format="extxyz")
+    with pytest.raises(DataError, match="none has neighbours"):
+        train(settings(tmp_path / "atoms.xyz", {"polarizability": {"key": "alpha"}}), quiet=True)
 
 
 @pytest.mark.parametrize("target, words", [
