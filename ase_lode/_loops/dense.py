@@ -8,12 +8,18 @@ from ase_lode._loops.compile import LANES, inlined, load, loop, splat, store
 
 
 @inlined
-def _wide(r0, r1, r2, r3, c, k, x, weights, out):
+def _start(out, r, k, fresh):
+    """What the products are added to."""
+    return splat(0.0) if fresh else load(out, (r, k))
+
+
+@inlined
+def _wide(r0, r1, r2, r3, c, k, x, weights, fresh, out):
     """16 columns of 4 rows: as many sums as hide the latency of the multiply-add, as few rows as keep their places."""
-    a0, b0 = load(out, (r0, k)), load(out, (r0, k + LANES))
-    a1, b1 = load(out, (r1, k)), load(out, (r1, k + LANES))
-    a2, b2 = load(out, (r2, k)), load(out, (r2, k + LANES))
-    a3, b3 = load(out, (r3, k)), load(out, (r3, k + LANES))
+    a0, b0 = _start(out, r0, k, fresh), _start(out, r0, k + LANES, fresh)
+    a1, b1 = _start(out, r1, k, fresh), _start(out, r1, k + LANES, fresh)
+    a2, b2 = _start(out, r2, k, fresh), _start(out, r2, k + LANES, fresh)
+    a3, b3 = _start(out, r3, k, fresh), _start(out, r3, k + LANES, fresh)
     for q in range(weights.shape[1]):
         v, w = load(weights, (c, q, k)), load(weights, (c, q, k + LANES))
         x0, x1, x2, x3 = splat(x[r0, q]), splat(x[r1, q]), splat(x[r2, q]), splat(x[r3, q])
@@ -36,9 +42,10 @@ def _wide(r0, r1, r2, r3, c, k, x, weights, out):
 
 
 @inlined
-def _narrow(r0, r1, r2, r3, c, k, x, weights, out):
+def _narrow(r0, r1, r2, r3, c, k, x, weights, fresh, out):
     """The last 8 columns of 4 rows."""
-    a0, a1, a2, a3 = load(out, (r0, k)), load(out, (r1, k)), load(out, (r2, k)), load(out, (r3, k))
+    a0, a1 = _start(out, r0, k, fresh), _start(out, r1, k, fresh)
+    a2, a3 = _start(out, r2, k, fresh), _start(out, r3, k, fresh)
     for q in range(weights.shape[1]):
         w = load(weights, (c, q, k))
         a0 += w * x[r0, q]
@@ -52,8 +59,8 @@ def _narrow(r0, r1, r2, r3, c, k, x, weights, out):
 
 
 @loop
-def multiply(start, stop, rows, classes, x, weights, out):
-    """out[r, k] += Σ_q x[r, q] weights[class of r, q, k]; the number of columns is a multiple of 8."""
+def multiply(start, stop, rows, classes, x, weights, fresh, out):
+    """out[r, k] = Σ_q x[r, q] weights[class of r, q, k], or += unless `fresh`; columns come in multiples of 8."""
     wide = weights.shape[2] - weights.shape[2] % (2 * LANES)
     for g in range(start, stop):
         c = classes[g]
@@ -62,9 +69,9 @@ def multiply(start, stop, rows, classes, x, weights, out):
             if b > 0 and r0 == rows[g, b - 1]:
                 break  # all that follows repeats the last row
             for k in range(0, wide, 2 * LANES):
-                _wide(r0, r1, r2, r3, c, k, x, weights, out)
+                _wide(r0, r1, r2, r3, c, k, x, weights, fresh, out)
             for k in range(wide, weights.shape[2], LANES):
-                _narrow(r0, r1, r2, r3, c, k, x, weights, out)
+                _narrow(r0, r1, r2, r3, c, k, x, weights, fresh, out)
 
 
 @loop

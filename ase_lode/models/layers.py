@@ -42,9 +42,15 @@ class Rows:
         place = np.minimum(place, counts[owner][:, None] - 1)
         return cls(rows[begin[owner][:, None] + place], filled, names[owner])
 
-    def multiply(self, x, weights, out, n_threads):
-        """out[r] += x[r] @ weights[class of r]; the columns of `weights` come in multiples of 8."""
-        run(dense.multiply, len(self.rows), n_threads, self.rows, self.classes, x, weights, out)
+    def multiply(self, x, weights, n_threads):
+        """x[r] @ weights[class of r] for every row; the columns of `weights` come in multiples of 8."""
+        out = memory.empty((len(x), weights.shape[2]))
+        run(dense.multiply, len(self.rows), n_threads, self.rows, self.classes, x, weights, True, out)
+        return out
+
+    def add_product(self, x, weights, out, n_threads):
+        """out[r] += x[r] @ weights[class of r]."""
+        run(dense.multiply, len(self.rows), n_threads, self.rows, self.classes, x, weights, False, out)
 
     def add_outer(self, x, d_out, d_weights):
         """d_weights[class of r] += x[r]ᵀ d_out[r]."""
@@ -83,19 +89,18 @@ class Perceptron:
         state, y = [], x
         for depth in range(self.depth):
             z = memory.copy(parameters[f"bias{depth}"][centres.species])
-            centres.atoms.multiply(y, parameters[f"weights{depth}"], z, n_threads)
+            centres.atoms.add_product(y, parameters[f"weights{depth}"], z, n_threads)
             if depth < self.depth - 1:
                 switch = 0.5 + 0.5 * np.tanh(0.5 * z)
                 state.append((y, z, switch))
                 y = z * switch
-        centres.atoms.multiply(x, parameters["direct"], z, n_threads)
+        centres.atoms.add_product(x, parameters["direct"], z, n_threads)
         return z, (*state, (y, None, None))
 
     def pull_back(self, parameters, centres, state, d_y, d_parameters, n_threads):
         """dE/dx given dE/dy; adds dE/d(parameters) unless that is None."""
         rows = centres.atoms
-        d_x = memory.zeros((len(d_y), self._direct[0]))
-        rows.multiply(d_y, parameters.turned("direct"), d_x, n_threads)
+        d_x = rows.multiply(d_y, parameters.turned("direct"), n_threads)
         if d_parameters is not None:
             rows.add_outer(state[0][0], d_y, d_parameters["direct"])
         d_z = d_y
@@ -104,11 +109,12 @@ class Perceptron:
                 rows.add_outer(state[depth][0], d_z, d_parameters[f"weights{depth}"])
                 for c in np.unique(centres.species):
                     d_parameters[f"bias{depth}"][c] += d_z[centres.species == c].sum(axis=0)
-            d_below = d_x if depth == 0 else memory.zeros((len(d_z), self._pairs[depth][0]))
-            rows.multiply(d_z, parameters.turned(f"weights{depth}"), d_below, n_threads)
-            if depth:
+            weights = parameters.turned(f"weights{depth}")
+            if depth == 0:
+                rows.add_product(d_z, weights, d_x, n_threads)
+            else:
                 _, z, switch = state[depth - 1]
-                d_z = d_below * switch * (1.0 + z * (1.0 - switch))
+                d_z = rows.multiply(d_z, weights, n_threads) * switch * (1.0 + z * (1.0 - switch))
         return d_x
 
 

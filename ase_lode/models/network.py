@@ -14,8 +14,8 @@ from ase_lode.neighbors import PairList
 from ase_lode.parallel import run
 from ase_lode.radial import LANES
 
-#: Centres evaluated together: their expansions fit into the cache of a core.
-CHUNK = 64
+#: Centres evaluated together: few enough for their expansions to stay in the cache, enough to hide what each call costs.
+CHUNK = 128
 
 
 def padded(count):
@@ -120,6 +120,7 @@ class Network:
                        for name, sources, outputs in (("first", {"density": n * lanes}, padded(self._energy + 1)),
                                                       ("second", second, LANES))]
         self.shapes = self.passes[0].shapes | self.passes[1].shapes
+        self._species, self._centres = None, {}
 
     def graph(self, system, neighbors, n_threads=1):
         """The graph of one structure."""
@@ -237,6 +238,8 @@ class Network:
         virial : array, shape (3, 3)
         """
         n, pairs, (one, two) = len(graph.species), graph.pairs, self.passes
+        if not np.array_equal(self._species, graph.species):
+            self._species, self._centres = graph.species, {}
         outputs = np.empty((n, padded(self._energy + 1)))
         scalars, states = np.empty((n, len(self.elements) * self.density.lanes)), {}
 
@@ -287,8 +290,10 @@ class Network:
         return self.passes[0].prepared(parameters) | self.passes[1].prepared(parameters)
 
     def _chunk(self, graph, a, b):
-        """Pairs of the centres a to b, and their rows."""
-        return replace(graph.pairs, first=graph.pairs.first[a:b + 1]), Centres.of(graph.species[a:b], self._l_max)
+        """Pairs of the centres a to b, and their rows; rows are kept for the next structure of the same species."""
+        if (a, b) not in self._centres:
+            self._centres[a, b] = Centres.of(graph.species[a:b], self._l_max)
+        return replace(graph.pairs, first=graph.pairs.first[a:b + 1]), self._centres[a, b]
 
     def _d_outputs(self, graph, d_strengths, d_charges, d_energies):
         """dE/d(outputs) of the first pass."""

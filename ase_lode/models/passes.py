@@ -64,9 +64,14 @@ class Pass:
     def compute(self, parameters, centres, sources, n_threads=1):
         """Outputs, shape (centres, outputs), and what `pull_back` needs, from sources (centres, lm, columns) or None.
         """
-        channels = memory.zeros((len(centres.species), sources[0].shape[1], self.channels))
+        rows, channels = centres.orders, None
         for source, values in zip(self._sources, sources):
-            centres.orders.multiply(_flat(values), parameters[f"{self.name}.{source}"], _flat(channels), n_threads)
+            weights = parameters[f"{self.name}.{source}"]
+            if channels is None:
+                channels = rows.multiply(_flat(values), weights, n_threads)
+            else:
+                rows.add_product(_flat(values), weights, channels, n_threads)
+        channels = channels.reshape(len(centres.species), -1, self.channels)
         inputs = self.inputs(channels, n_threads)
         if f"{self.name}.mean" in parameters:
             inputs -= parameters[f"{self.name}.mean"][centres.species]
@@ -98,8 +103,8 @@ class Pass:
             d_values = None
             if needed is None or needed[number]:
                 weights = turned(parameters, f"{self.name}.{source}")
-                d_values = memory.zeros((*channels.shape[:2], weights.shape[2]))
-                centres.orders.multiply(_flat(d_channels), weights, _flat(d_values), n_threads)
+                d_values = centres.orders.multiply(_flat(d_channels), weights, n_threads)
+                d_values = d_values.reshape(*channels.shape[:2], weights.shape[2])
             results.append(d_values)
         return results
 
