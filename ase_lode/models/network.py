@@ -14,7 +14,7 @@ from ase_lode.neighbors import PairList
 from ase_lode.parallel import run
 from ase_lode.radial import LANES
 
-#: Centres evaluated together: few enough for their expansions to stay in the cache, enough to hide what each call costs.
+#: Centres evaluated together: their expansions stay in the cache, and what each call costs is shared.
 CHUNK = 128
 
 
@@ -372,13 +372,23 @@ class Network:
         """The same for each element's atom alone in the world."""
         return self.last_features(self.compute(parameters, self._lonely)[2], np.arange(len(self.elements)))
 
+    def add_to_last(self, parameters, change):
+        """Add to the weights of the last layers that give the energy, (passes, elements, hidden), in place."""
+        for (name, column), values in zip(self._last, change):
+            parameters[name][:, :, column] += values
+
+    @property
+    def _last(self):
+        """Weights of the last layer of each pass, and which of its outputs is an energy."""
+        return [(f"{one.name}.weights{self.depth - 1}", column) for one, column in zip(self.passes, (self._energy, 0))]
+
     def with_last(self, parameters, weights):
         """Parameters whose energies are Σ weights · (last features) alone, while the strengths stay as they are."""
-        result, last = dict(parameters), self.depth - 1
-        for number, (prefix, column) in enumerate((("first", self._energy), ("second", 0))):
-            for name in (f"{prefix}.weights{last}", f"{prefix}.direct"):
+        result = dict(parameters)
+        for one, (last, column), values in zip(self.passes, self._last, weights):
+            for name, content in ((last, values), (f"{one.name}.direct", 0.0)):
                 result[name] = parameters[name].copy()
-                result[name][:, :, column] = weights[number] if "weights" in name else 0.0
+                result[name][:, :, column] = content
                 result.pop(TURNED + name, None)
         return result
 

@@ -52,6 +52,7 @@ def taught(network, members, samples, progress, seed):
     if all(s.forces is None for s in samples):
         raise DataError("A committee needs forces to find structures; name data.train.forces or set head.committee: 0.")
     rng = np.random.default_rng([seed, 3])
+    references = np.mean([weights[network.n_parameters:] for weights in members], axis=0)
     members = [network.unpack(weights) for weights in members]
     forces = np.concatenate([s.forces.ravel() for s in samples if s.forces is not None])
     curvature = _curvature(network, members[0], samples[:: max(1, len(samples) // PROBED)], rng)
@@ -66,7 +67,8 @@ def taught(network, members, samples, progress, seed):
         for _ in range(DRAWN):
             for _ in range(STEPS):
                 walkers = _step(network, members[0], walkers, stride, largest)
-            result += [s for s in _labelled(network, members, [s for s, _ in walkers]) if abs(s.forces).max() < largest]
+            here = _labelled(network, members, references, [s for s, _ in walkers])
+            result += [s for s in here if abs(s.forces).max() < largest]
     return result
 
 
@@ -106,7 +108,7 @@ def _gradients(network, parameters, samples):
     return [gradient[part.atoms] for part in graph.parts]
 
 
-def _labelled(network, members, samples):
+def _labelled(network, members, references, samples):
     """The same structures with the mean energies, forces, stresses and dipoles of the members as labels."""
     if not samples:
         return []
@@ -121,7 +123,7 @@ def _labelled(network, members, samples):
     result = []
     for number, (part, sample) in enumerate(zip(graph.parts, samples)):
         system, count = sample.system, len(members)
-        energy = (energies[part.atoms].sum() - energies[-n:][sample.species].sum()) / count
+        energy = (energies[part.atoms].sum() - energies[-n:] @ sample.counts) / count + references @ sample.counts
         labels = {"forces": -gradient[part.atoms] / count}
         if network.coulomb is not None:
             labels["dipole"] = charges[part.atoms, network.coulomb] @ system.positions / count

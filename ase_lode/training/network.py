@@ -39,6 +39,7 @@ class Sample:
         self.dipole = None if self.system.pbc.any() else structure.dipole  # that of a periodic cell is multivalued
         self.stress, self.charges = structure.stress, structure.charges
         self.species = self.system.species(network.elements)
+        self.counts = np.bincount(self.species, minlength=len(network.elements))
         self.pairs = NeighborList(network.cutoff).pairs(self.system, network.density.cutoff)
         self._cutoff = network.density.cutoff
 
@@ -102,6 +103,10 @@ class Loss:
     charges : float
         Divisor of reference charges in e, 0 leaves them out.
     n_threads : int
+
+    Notes
+    -----
+    Parameters come in one row: those of the network, and corrections to the reference energies of the elements in eV.
     """
 
     def __init__(self, network, scales, dipole=0.0, charges=0.0, n_threads=1):
@@ -128,7 +133,6 @@ class Loss:
         gradient : array
             Of the shape of `parameters`.
         """
-        parameters = self.network.unpack(parameters)
         shares = [samples[k::SHARES] for k in range(SHARES) if samples[k::SHARES]]
 
         def work(share):
@@ -140,18 +144,21 @@ class Loss:
         return sum(loss for loss, _ in results), sum(gradient for _, gradient in results)
 
     def _share(self, network, parameters, samples, energy_weight):
-        n_elements = len(network.elements)
+        n_elements, references = len(network.elements), parameters[network.n_parameters:]
+        parameters = network.unpack(parameters)
         graph = join(samples, [(None, None)] * len(samples), n_elements)
         energies, charges, state = network.compute(parameters, graph)
         gradient, virials = network.pull_back(parameters, state, np.ones(len(energies)))
-        alone = energies[-n_elements:]
+        zero = references - energies[-n_elements:]
         loss, doubled, moves, seeds, charge_seeds = 0.0, [], [], [], []
+        d_references = np.zeros(n_elements)
         for number, (sample, part) in enumerate(zip(samples, graph.parts)):
             seed, more = 0.0, 0.0
             if sample.energy is not None and self.scales.energy > 0:
-                error = energies[part.atoms].sum() - alone[sample.species].sum() - sample.energy
+                error = energies[part.atoms].sum() + sample.counts @ zero - sample.energy
                 factor = energy_weight / (self.scales.energy**2 * len(sample))
                 more, seed = factor * error**2, factor * error
+                d_references += 2 * seed * sample.counts
             displacement, strain, term = self._residuals(sample, gradient[part.atoms], virials[number])
             step = 1.0 / max(abs(displacement).max() / DISPLACEMENT, abs(strain).max() / STRAIN, 1e-300)
             charge_seed, charge_term = self._charge_residuals(sample, charges[part.atoms])
@@ -161,7 +168,8 @@ class Loss:
                 moves.append((sign * step * displacement, sign * step * strain))
                 seeds.append(seed - sign / step)
                 charge_seeds.append(charge_seed)
-        return loss, self._pull(network, parameters, doubled, moves, seeds, charge_seeds)
+        d_network = self._pull(network, parameters, doubled, moves, seeds, charge_seeds)
+        return loss, np.concatenate([d_network, d_references])
 
     def _residuals(self, sample, gradient, virial):
         """Displacement v and strain of a structure, and its part of the loss."""
@@ -205,7 +213,7 @@ class Loss:
         for part, sample, seed, charge_seed in zip(graph.parts, samples, seeds, charge_seeds):
             d_energies[part.atoms] = seed
             d_charges[part.atoms] = charge_seed
-            d_energies[-n_elements:] -= seed * np.bincount(sample.species, minlength=n_elements)
+            d_energies[-n_elements:] -= seed * sample.counts
         result = np.zeros(network.n_parameters)
         network.pull_back(parameters, state, d_energies, d_charges, network.unpack(result), need_gradient=False)
         return result
@@ -220,8 +228,9 @@ def make_samples(structures, network, baseline):
 
 def errors(network, parameters, samples, n_threads=1):
     """Root mean square errors of energy per atom (eV), forces (eV/Å), stress (eV/Å³) and dipole (e·Å)."""
-    n, parameters = len(network.elements), network.unpack(parameters)
-    alone = network.isolated(parameters)
+    n, references = len(network.elements), parameters[network.n_parameters:]
+    parameters = network.unpack(parameters)
+    zero = references - network.isolated(parameters)
     copies = [copy.deepcopy(network) for _ in range(n_threads)]
 
     def work(k):
@@ -232,7 +241,7 @@ def errors(network, parameters, samples, n_threads=1):
             gradient, virials = copies[k].pull_back(parameters, state, np.ones(len(energies)))
             here = {}
             if sample.energy is not None:
-                here["energy"] = (energies[:-n].sum() - alone[sample.species].sum() - sample.energy) / len(sample)
+                here["energy"] = (energies[:-n].sum() + sample.counts @ zero - sample.energy) / len(sample)
             if sample.forces is not None:
                 here["forces"] = (gradient[:-n] + sample.forces).ravel()
             if sample.stress is not None:
@@ -254,12 +263,12 @@ def initial(network, samples, seed, size=40):
 
     Returns
     -------
-    parameters, sizes : arrays, shape (parameters,)
-        `sizes` holds the typical size of every parameter: what a step of the optimiser is relative to. Those of means
-        and scales are 0: they stay.
+    parameters, sizes : arrays, shape (parameters + elements,)
+        See `Loss`. `sizes` holds the typical size of every parameter: what a step of the optimiser is relative to.
+        Those of means and scales are 0: they stay, and reference energies take steps of their own.
     """
-    rng = np.random.default_rng(seed)
-    flat = np.zeros(network.n_parameters), np.ones(network.n_parameters)
+    rng, n_elements = np.random.default_rng(seed), len(network.elements)
+    flat = np.zeros(network.n_parameters + n_elements), np.repeat([1.0, 0.0], [network.n_parameters, n_elements])
     theta, sizes = map(network.unpack, flat)
     chosen = samples[:: max(1, len(samples) // size)]
     graph = join(chosen, [(None, None)] * len(chosen), len(network.elements))

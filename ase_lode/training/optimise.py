@@ -16,6 +16,8 @@ MOMENTS = (0.9, 0.999)
 MATRICES = 0.3
 #: Steps over which the learning rate rises from 0, and the share of it that is left at the end.
 WARM, LEFT = 100, 0.002
+#: Share of what earlier steps say of the reference energies that is left after a step.
+REMEMBERED = 0.98
 #: Validations, and checkpoints, in a run.
 VALIDATIONS = 100
 
@@ -31,6 +33,8 @@ class Run:
         Present, averaged, and averaged at the best validation.
     first, second : array
         Averages of the gradient and of its square.
+    curvature : array, shape (elements, elements)
+        That of the loss by the reference energies, of the latest steps.
     order : array of int
         Structures of the present epoch that are still to come.
     score : float
@@ -44,22 +48,23 @@ class Run:
     best: np.ndarray
     first: np.ndarray
     second: np.ndarray
+    curvature: np.ndarray
     order: np.ndarray
     score: float = np.inf
     history: list = field(default_factory=list)
 
     @classmethod
-    def start(cls, weights):
+    def start(cls, weights, n_elements):
         """At the first step."""
-        zero = np.zeros_like(weights)
-        return cls(0, weights, weights.copy(), weights.copy(), zero, zero.copy(), np.zeros(0, np.int64))
+        zero, curvature = np.zeros_like(weights), np.zeros((n_elements, n_elements))
+        return cls(0, weights, weights.copy(), weights.copy(), zero, zero.copy(), curvature, np.zeros(0, np.int64))
 
     def save(self, path, key, rng):
         """Write a checkpoint in one step."""
         note = json.dumps({"key": key, "step": self.step, "score": self.score, "history": self.history,
                            "rng": rng.bit_generator.state})
         draft = path.with_name(f".{path.name}.{os.getpid()}")
-        arrays = {name: getattr(self, name) for name in ("weights", "average", "best", "first", "second", "order")}
+        arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         try:
             with open(draft, "wb") as stream:
                 np.savez(stream, note=np.array(note), **arrays)
@@ -87,7 +92,8 @@ class Optimiser:
 
     Biases take the steps of Adam, matrices those of Muon (see `orthogonalised`), each relative to its typical size. The
     learning rate rises, then falls as a cosine; in the second half the weight of energies grows, as the forces
-    have settled. Weights are averaged exponentially, and the average with the best validation score is kept.
+    have settled. Reference energies follow by recursive least squares: forces leave the zero of energies free, and it
+    would drift. Weights are averaged exponentially, and the average with the best validation score is kept.
 
     Parameters
     ----------
@@ -100,10 +106,12 @@ class Optimiser:
     seed : int
     progress : Progress
     n_threads : int
+    free_references : bool
+        Whether the reference energies may change.
     """
 
-    def __init__(self, network, settings, loss, train, held, sizes, seed, progress, n_threads):
-        self._network, self._settings, self._loss = network, settings, loss
+    def __init__(self, network, settings, loss, train, held, sizes, seed, progress, n_threads, free_references=True):
+        self._network, self._settings, self._loss, self._free_references = network, settings, loss, free_references
         self._train, self._held, self._sizes = train, held, sizes
         self._progress, self._n_threads = progress, n_threads
         self._decaying = np.ones_like(sizes)
@@ -126,7 +134,7 @@ class Optimiser:
         """
         run = Run.load(checkpoint, key, self._rng) if checkpoint else None
         if run is None:
-            run = Run.start(weights)
+            run = Run.start(weights, len(self._network.elements))
         else:
             self._progress.say(f"resuming {checkpoint} at step {run.step}")
         total, losses = self._settings.steps, []
@@ -149,6 +157,8 @@ class Optimiser:
         energy_weight = start * (end / start) ** max(0.0, 2 * done - 1)
         samples = [self._train[k] for k in batch]
         loss, gradient = self._loss.gradient(run.weights, samples, energy_weight)
+        if self._free_references:
+            self._follow_references(run, samples, gradient[self._network.n_parameters:] / energy_weight)
         gradient /= sum(len(s) for s in samples)
         run.step += 1
         rate = settings.learning_rate * min(1.0, run.step / WARM) * (LEFT + (1 - LEFT) * (1 + np.cos(np.pi * done)) / 2)
@@ -159,6 +169,15 @@ class Optimiser:
         run.weights -= rate * settings.weight_decay * run.weights * self._decaying
         run.average += (run.weights - run.average) / min(settings.averaged_steps, run.step)
         return loss / len(samples)
+
+    def _follow_references(self, run, samples, gradient):
+        """Newton's step of the reference energies, with the curvature of the latest batches."""
+        run.curvature *= REMEMBERED
+        for sample in samples:
+            if sample.energy is not None and self._loss.scales.energy > 0:
+                factor = 2 / (self._loss.scales.energy**2 * len(sample))
+                run.curvature += factor * np.outer(sample.counts, sample.counts)
+        run.weights[self._network.n_parameters:] -= np.linalg.lstsq(run.curvature, gradient, rcond=1e-9)[0]
 
     def _direction(self, run, gradient):
         """Step per learning rate of every parameter, relative to its size."""

@@ -13,7 +13,9 @@ from ase_lode.neighbors import NeighborList
 from ase_lode.system import System
 from ase_lode.training import train
 from ase_lode.training.dataset import Structure
-from ase_lode.training.network import Loss, initial, make_samples
+from ase_lode.training.last_layers import LastLayers
+from ase_lode.training.metrics import voigt
+from ase_lode.training.network import Loss, errors, initial, join, make_samples
 from ase_lode.training.optimise import Optimiser
 from ase_lode.training.progress import Progress
 from ase_lode.training.rows import Scales
@@ -64,6 +66,35 @@ def test_the_gradient_is_that_of_the_loss(problem):
         ends = [loss.gradient(weights + step * direction, samples, 0.4)[0] for step in (4e-5, -4e-5, 2e-5, -2e-5)]
         expected = (4 * (ends[2] - ends[3]) / 4e-5 - (ends[0] - ends[1]) / 8e-5) / 3
         assert gradient @ direction == pytest.approx(expected, rel=1e-5, abs=2e-6 * value), name
+    for number in range(network.n_parameters, len(weights)):
+        direction = 1e-3 * np.eye(1, len(weights), number)[0]
+        ends = [loss.gradient(weights + step * direction, samples, 0.4)[0] for step in (1, -1)]
+        assert gradient[number] == pytest.approx((ends[0] - ends[1]) / 2e-3, rel=1e-6), "reference energy"
+
+
+@pytest.mark.parametrize("free", [True, False])
+def test_the_last_layers_are_solved(problem, free):
+    """A network with other last layers and reference energies is found again from its energies, forces and stresses."""
+    network, rng = problem[0], np.random.default_rng(5)
+    samples = make_samples([labelled(rng, k % 2) for k in range(12)], network, Baseline(ELEMENTS, np.zeros(2)))
+    row, _ = initial(network, samples, 0)
+    start, change = row.copy(), 0.3 * rng.standard_normal((2, 2, HEAD["hidden"][-1]))
+    network.add_to_last(network.unpack(start), change)
+    start[network.n_parameters:] += [0.4 * free, -0.7 * free]
+    for sample in samples:
+        graph = join([sample], [(None, None)], 2)
+        energies, _, state = network.compute(network.unpack(row), graph)
+        gradient, virials = network.pull_back(network.unpack(row), state, np.ones(len(energies)))
+        references = row[network.n_parameters:] - energies[-2:]
+        sample.energy, sample.forces = energies[:-2].sum() + sample.counts @ references, -gradient[:-2]
+        if sample.stress is not None:
+            sample.stress = voigt(virials[0]) / sample.system.measure
+    spreads = {"energy": 1.0, "forces": 1.0, "stress": 0.1}
+    layers = LastLayers(network, start, samples, spreads, 0, 1, free)
+    layers.solve([], Progress(True))
+    before, after = (errors(network, found, samples) for found in (start, layers.row))
+    assert all(after[kind] < 0.05 * before[kind] for kind in spreads)
+    assert (layers.row[network.n_parameters:] == start[network.n_parameters:]).all() != free
 
 
 def test_threads_do_not_change_the_gradient(problem):
