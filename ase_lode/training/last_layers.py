@@ -8,14 +8,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ase_lode.training.metrics import voigt
-from ase_lode.training.network import SHARES, errors, join
+from ase_lode.training.network import errors, join
 
 #: Random directions in which forces of a structure enter, and how many more of them than columns there are in all.
 DIRECTIONS, ROWS = 8, 12
 #: Displacement in Å, and strain, of the differences of features.
 STEP, STRAIN = 1e-4, 1e-5
-#: Newton's steps at most, and what keeps each near its start, relative to the mean curvature.
-ROUNDS, DAMPING = 4, 1e-4
+#: Steps at most, and what keeps each near its start, relative to the mean curvature.
+ROUNDS, DAMPING = 8, 1e-4
 #: Variance of the prior of the weights, relative to the mean over the data.
 PRIOR = 1e-6
 #: Errors below this share of a label's spread do not count.
@@ -30,10 +30,8 @@ for _k, (_a, _b) in enumerate(((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))):
 class LastLayers:
     """Energies linear in the weights of both passes' last layers and, as last columns, in the reference energies.
 
-    All else of the network stays as it is. Each label weighs by the mean square of its own residuals. The Gram matrix
-    of the forces' rows is estimated by derivatives of the features along random directions, whose mean it is; the
-    product of the rows with the residuals is one derivative along these, and exact: Newton's steps with an estimated
-    matrix still end at the least-squares solution.
+    All else of the network stays as it is. Residuals are of energies by atom, of gradients and of stresses, and each
+    label weighs by the mean square of its own.
 
     Parameters
     ----------
@@ -52,130 +50,157 @@ class LastLayers:
     def __init__(self, network, row, samples, spreads, seed, n_threads, free_references=True):
         self._network, self._samples, self._spreads = network, samples, spreads
         self._seed, self._n_threads = seed, n_threads
-        self.row, self._parameters = row, network.unpack(row)
-        self._alone = network.isolated_last_features(self._parameters)
+        self.row, self._alone = row, network.isolated_last_features(network.unpack(row))
         self._columns = self._alone.size + (len(network.elements) if free_references else 0)
 
     def solve(self, held, progress):
-        """Take Newton's steps as long as errors fall on the structures held back, or on those fitted if there are none.
+        """Descend as long as errors fall on the structures held back, or on those fitted if there are none.
+
+        Each step is Newton's with an estimated curvature, and as long as is best: residuals are linear in what is
+        solved for.
         """
-        judges = held or self._samples
-        best, score = self.row, self._score(judges)
+        judges, residuals = held or self._samples, self._residuals(self.row)
+        score = self._score(self.row, judges)
         for _ in progress.track(range(ROUNDS), "last layers", ROUNDS):
-            matrix, vector = self._weighted(self._residuals())
+            weights = self._weights(residuals)
+            matrix = self._matrix(weights)
             matrix += DAMPING * np.trace(matrix) / len(matrix) * np.eye(len(matrix))
-            self._move(-np.linalg.lstsq(matrix, vector)[0])
-            found = self._score(judges)
+            step = np.linalg.lstsq(matrix, -self._vector(residuals, weights))[0]
+            moved = self._residuals(self._moved(step))
+            changes = {kind: moved[kind] - values for kind, values in residuals.items()}
+            length = (-sum(w * residuals[kind] @ changes[kind] for kind, w in weights.items())
+                      / max(sum(w * changes[kind] @ changes[kind] for kind, w in weights.items()), 1e-300))
+            row = self._moved(length * step)
+            found = self._score(row, judges)
             if found >= score:
                 break
-            best, score = self.row, found
-        self.row, self._parameters = best, self._network.unpack(best)
+            self.row, score = row, found
+            residuals = {kind: values + length * changes[kind] for kind, values in residuals.items()}
 
     def draws(self, count):
         """Deviations of the weights drawn from their posterior, (draws, passes, elements, hidden), to be scaled."""
         n = self._alone.size
-        values, vectors = np.linalg.eigh(self._weighted(self._residuals())[0][:n, :n])
+        values, vectors = np.linalg.eigh(self._matrix(self._weights(self._residuals(self.row)))[:n, :n])
         spread = 1.0 / np.sqrt(np.maximum(values, 0.0) + PRIOR * values.mean())
         rng = np.random.default_rng([self._seed, 2])
         return (rng.standard_normal((count, n)) * spread @ vectors.T).reshape(count, *self._alone.shape)
 
-    def _score(self, samples):
+    def _score(self, row, samples):
         """Mean logarithm of the errors: labels count alike, whatever their units."""
-        found = errors(self._network, self.row, samples, self._n_threads)
+        found = errors(self._network, row, samples, self._n_threads)
         return np.mean([np.log(max(found[kind], NOISE * spread)) for kind, spread in self._spreads.items()
                         if kind in found])
 
-    def _move(self, step):
-        """Change weights and reference energies."""
-        self.row, n = self.row.copy(), self._alone.size
-        self._parameters = self._network.unpack(self.row)
-        self._network.add_to_last(self._parameters, step[:n].reshape(self._alone.shape))
-        references = self.row[self._network.n_parameters:]
-        references[:len(step) - n] += step[n:]
+    def _moved(self, step):
+        """All parameters after a step of the columns."""
+        row, n = self.row.copy(), self._alone.size
+        self._network.add_to_last(self._network.unpack(row), step[:n].reshape(self._alone.shape))
+        row[self._network.n_parameters:][:len(step) - n] += step[n:]
+        return row
 
-    def _weighted(self, residuals):
-        """Gram matrix and vector of all labels, each divided by the mean square of its residuals."""
-        weights = {kind: 1 / max(square / count, (NOISE * self._spreads[kind]) ** 2)
-                   for kind, (_, square, count) in residuals.items()}
-        return (sum(weights[kind] * matrix for kind, matrix in self._curvatures.items()),
-                sum(weights[kind] * vector for kind, (vector, *_) in residuals.items()))
+    def _weights(self, residuals):
+        """One over the mean square of the residuals of each label."""
+        return {kind: 1.0 / max(np.mean(values**2), (NOISE * self._spreads[kind]) ** 2)
+                for kind, values in residuals.items()}
 
-    def _summed(self, work):
-        """Sums over all structures of ``work(network, number, sample)``, which gives arrays by label."""
-        shares = [range(k, len(self._samples), SHARES) for k in range(SHARES)]
-        copies = [copy.deepcopy(self._network) for _ in shares]
+    def _matrix(self, weights):
+        """Weighted Gram matrix of all rows.
 
-        def share(k):
-            sums = {}
-            for number in shares[k]:
-                for kind, values in work(copies[k], number, self._samples[number]).items():
-                    sums[kind] = [a + b for a, b in zip(sums[kind], values)] if kind in sums else list(values)
-            return sums
-
-        with threadpool_limits(1), ThreadPoolExecutor(self._n_threads) as pool:
-            parts = list(pool.map(share, range(SHARES)))
-        return {kind: [sum(values) for values in zip(*(part[kind] for part in parts if kind in part))]
-                for kind in self._spreads if any(kind in part for part in parts)}
+        That of the gradients' rows is estimated by derivatives of the columns along random directions, whose mean it
+        is.
+        """
+        return sum(weights[kind] * matrix for kind, matrix in self._grams.items())
 
     @cached_property
-    def _curvatures(self):
-        """Gram matrices by label; the features do not depend on what is solved for."""
+    def _grams(self):
         directions = max(DIRECTIONS, -(-ROWS * self._columns // len(self._samples)))
 
-        def work(network, number, sample):
+        def rows(network, number, sample):
             found, n = {}, len(sample)
             if sample.energy is not None:
-                rows = self._features(network, sample)[None] / n
-                found["energy"] = [rows.T @ rows]
+                found["energy"] = self._features(network, sample)[None] / n
             if sample.forces is not None:
                 rng = np.random.default_rng([self._seed, 4, number])
-                rows = [self._slope(network, sample, STEP * rng.standard_normal((n, 3)), None, STEP)
-                        for _ in range(directions)]
-                found["forces"] = [np.transpose(rows) @ rows / directions]
+                moves = STEP * rng.standard_normal((directions, n, 3))
+                found["forces"] = np.array([self._slope(network, sample, move, 0.0, STEP) for move in moves])
+                found["forces"] /= np.sqrt(directions)
             if sample.stress is not None:
-                rows = [self._slope(network, sample, None, STRAIN * strain, STRAIN * sample.system.measure)
-                        for strain in STRAINS]
-                found["stress"] = [np.transpose(rows) @ rows]
+                found["stress"] = np.array([self._slope(network, sample, 0.0, STRAIN * strain,
+                                                        STRAIN * sample.system.measure) for strain in STRAINS])
             return found
 
-        return {kind: matrix for kind, (matrix,) in self._summed(work).items()}
+        return {kind: found.T @ found for kind, found in self._gathered(rows).items()}
 
-    def _residuals(self):
-        """Of every label the product of residuals and rows, the sum of the residuals' squares and their number."""
-        n_elements, references = len(self._network.elements), self.row[self._network.n_parameters:]
-        zero = references - self._network.isolated(self._parameters)
+    def _residuals(self, row):
+        """Residuals by label, those of one structure after those of the other."""
+        references = row[self._network.n_parameters:]
+        parameters = self._network.unpack(row)
+        zero = references - self._network.isolated(parameters)
 
-        def work(network, _, sample):
+        def residuals(network, _, sample):
             found, n = {}, len(sample)
-            graph = join([sample], [(None, None)], n_elements)
-            energies, _, state = network.compute(self._parameters, graph)
-            gradient, virials = network.pull_back(self._parameters, state, np.ones(len(energies)))
+            energies, _, state = network.compute(parameters, join([sample], [(None, None)], 0))
+            gradient, virials = network.pull_back(parameters, state, np.ones(n))
             if sample.energy is not None:
-                error = (energies[:n].sum() + sample.counts @ zero - sample.energy) / n
-                found["energy"] = [error * self._features(network, sample) / n, error**2, 1]
+                found["energy"] = np.array([energies.sum() + sample.counts @ zero - sample.energy]) / n
             if sample.forces is not None:
-                error = gradient[:n] + sample.forces  # of dE/dr
-                step = STEP / max(abs(error).max(), 1e-300)
-                found["forces"] = [self._slope(network, sample, step * error, None, step), np.sum(error**2), 3 * n]
+                found["forces"] = (gradient + sample.forces).ravel()
             if sample.stress is not None:
-                error = voigt(virials[0]) / sample.system.measure - sample.stress
-                step = STRAIN / max(abs(error).max(), 1e-300)
-                strain = step * np.tensordot(error, STRAINS, 1)
-                found["stress"] = [self._slope(network, sample, None, strain, step * sample.system.measure),
-                                   np.sum(error**2), 6]
+                found["stress"] = voigt(virials[0]) / sample.system.measure - sample.stress
             return found
 
-        return self._summed(work)
+        return self._gathered(residuals)
+
+    def _vector(self, residuals, weights):
+        """Σ weight · residual · row of all labels; the rows of a structure meet its residuals in one derivative."""
+        places = {kind: iter(np.split(values, self._ends(kind))) for kind, values in residuals.items()}
+        shares = [{kind: next(places[kind]) for kind in residuals if getattr(sample, kind) is not None}
+                  for sample in self._samples]
+
+        def products(network, number, sample):
+            found = {}
+            for kind, values in shares[number].items():
+                peak = max(abs(values).max(), 1e-300)
+                if kind == "energy":
+                    found[kind] = values * self._features(network, sample)[None] / len(sample)
+                elif kind == "forces":
+                    move = STEP / peak * values.reshape(-1, 3)
+                    found[kind] = self._slope(network, sample, move, 0.0, STEP / peak)[None]
+                else:
+                    strain = STRAIN / peak * np.tensordot(values, STRAINS, 1)
+                    found[kind] = self._slope(network, sample, 0.0, strain,
+                                              STRAIN / peak * sample.system.measure)[None]
+            return found
+
+        return sum(weights[kind] * found.sum(axis=0) for kind, found in self._gathered(products).items())
+
+    def _ends(self, kind):
+        """Where the residuals of each structure but the last one end."""
+        sizes = [{"energy": 1, "forces": 3 * len(s), "stress": 6}[kind] for s in self._samples
+                 if getattr(s, kind) is not None]
+        return np.cumsum(sizes)[:-1]
 
     def _slope(self, network, sample, displacement, strain, step):
-        """Derivative of the columns along a displacement and strain, which are `step` long."""
-        displacement = np.zeros((len(sample), 3)) if displacement is None else displacement
-        strain = np.zeros((3, 3)) if strain is None else strain
-        return (self._features(network, sample, displacement, strain)
-                - self._features(network, sample, -displacement, -strain)) / (2 * step)
+        """Derivative of the columns along a displacement and strain that are `step` long."""
+        move = np.zeros((len(sample), 3)) + displacement, np.zeros((3, 3)) + strain
+        ends = [self._features(network, sample, sign * move[0], sign * move[1]) for sign in (1, -1)]
+        return (ends[0] - ends[1]) / (2 * step)
 
-    def _features(self, network, sample, *move):
+    def _features(self, network, sample, displacement=None, strain=None):
         """The columns of a structure's energy."""
-        state = network.compute(self._parameters, join([sample], [move or (None, None)], 0))[2]
+        state = network.compute(network.unpack(self.row), join([sample], [(displacement, strain)], 0))[2]
         features = network.last_features(state, sample.species) - self._alone * sample.counts[:, None]
         return np.concatenate([features.ravel(), sample.counts])[:self._columns]
+
+    def _gathered(self, work):
+        """``work(network, number, sample)`` of all structures, which gives arrays by label, joined in their order."""
+        def share(k):
+            network = copy.deepcopy(self._network)
+            return [work(network, number, self._samples[number])
+                    for number in range(k, len(self._samples), self._n_threads)]
+
+        with threadpool_limits(1), ThreadPoolExecutor(self._n_threads) as pool:
+            parts = list(pool.map(share, range(self._n_threads)))
+        found = [parts[number % self._n_threads][number // self._n_threads] for number in range(len(self._samples))]
+        return {kind: np.concatenate([here[kind] for here in found if kind in here])
+                for kind in self._spreads if any(kind in here for here in found)}
