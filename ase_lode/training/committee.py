@@ -9,7 +9,7 @@ from ase_lode.training.metrics import voigt
 from ase_lode.training.network import Sample, join
 
 #: Structures drawn from each labelled one, and the steps of dynamics between them.
-DRAWN, STEPS = 4, 30
+DRAWN, STEPS = 8, 15
 #: Labelled structures of which the curvature is taken.
 PROBED = 40
 #: Step times the root of the mean curvature: the stiffest bond is some eight times stiffer and still stable.

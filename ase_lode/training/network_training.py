@@ -21,6 +21,8 @@ from ase_lode.training.ridge_training import finite, widen
 TOLERANCE = 1e-5
 #: Of checkpoints: changes with what they hold.
 VERSION = 2
+#: Learning rate of a potential taught by a committee, relative to that of the member from which it starts.
+PUPIL = 1 / 3
 #: Draws of the last layers from their posterior.
 DRAWS = 16
 #: Structures on which uncertainties are scaled, and the share of errors that one standard deviation holds.
@@ -63,18 +65,22 @@ class NetworkTraining:
 
         free_references = problem.model.baseline.reference_energies == "fit"
 
-        def optimised(member, lessons):
+        def optimised(member, settings=head, lessons=(), start=None):
             row, sizes = initial(network, train, seed + member)
-            optimiser = Optimiser(network, head, loss, train + lessons, held, sizes, seed + member, progress,
+            optimiser = Optimiser(network, settings, loss, [*train, *lessons], held, sizes, seed + member, progress,
                                   problem.n_threads, free_references)
-            return optimiser.run(row, self._checkpoint(member), self._key(member))
+            return optimiser.run(row if start is None else start.copy(), self._checkpoint(member), self._key(member))
 
         members = []
         for member in range(1, head.committee + 1):
             progress.say(f"member {member} of the committee")
-            members.append(optimised(member, [])[0])
-        lessons = taught(network, members, train, progress, seed) if members else []
-        row, history = optimised(0, lessons)
+            members.append(optimised(member)[0])
+        if members:
+            lessons = taught(network, members, train, progress, seed)
+            slower = head.model_copy(update={"learning_rate": PUPIL * head.learning_rate})
+            row, history = optimised(0, slower, lessons, members[0])
+        else:
+            lessons, (row, history) = [], optimised(0)
         last = LastLayers(network, row, train + lessons, loss.spreads, seed, problem.n_threads, free_references)
         last.solve(held, progress)
         weights, references = np.split(last.row, [network.n_parameters])

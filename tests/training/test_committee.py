@@ -18,14 +18,22 @@ KT = 0.03
 K = np.linspace(6.0, 18.0, 16)[:, None]
 
 
-class Wells:
-    """Atoms in wells k/2 |x - x₀|² about a grid; the parameters are the k of each, shape (16, 1)."""
+def row(k, reference=0.0):
+    """A member of a committee."""
+    return np.append(k, reference)
 
-    elements, coulomb, cutoff, density = ["H"], None, 1.0, SimpleNamespace(cutoff=1.0)
+
+class Wells:
+    """Atoms in wells k/2 |x - x₀|² about a grid; the parameters are the k of each, shape (16, 1).
+
+    In a row a reference energy follows.
+    """
+
+    elements, coulomb, cutoff, density, n_parameters = ["H"], None, 1.0, SimpleNamespace(cutoff=1.0), 16
     sites = 5.0 * np.array([[x, y, 0.0] for x in range(4) for y in range(4)])
 
-    def unpack(self, weights):
-        return weights
+    def unpack(self, row):
+        return row[:16, None]
 
     def compute(self, k, graph):
         away = [part.system.positions - self.sites for part in graph.parts]
@@ -47,20 +55,20 @@ def samples(k, count, forces=True):
 
 def test_walks_keep_the_temperature_of_the_labels_and_carry_mean_labels():
     labelled = samples(K, 80)
-    found = taught(Wells(), [K, K / 2], labelled, Progress(quiet=True), 0)
+    found = taught(Wells(), [row(K, 0.2), row(K / 2, 0.4)], labelled, Progress(quiet=True), 0)
     assert len(found) == 80 * DRAWN
     away = np.array([s.system.positions - Wells.sites for s in found])
     assert np.mean(K * away**2) == pytest.approx(np.mean([s.forces**2 / K for s in labelled]), rel=0.05)
     assert abs(away[:DRAWN] - away[-DRAWN:]).max() > 0.05
     for sample, x in zip(found, away):
         assert sample.forces == pytest.approx(-0.75 * K * x)
-        assert sample.energy == pytest.approx(0.375 * np.sum(K * x**2))
+        assert sample.energy == pytest.approx(16 * 0.3 + 0.375 * np.sum(K * x**2))
 
 
 def test_no_forces_and_no_minima():
     with pytest.raises(DataError, match="needs forces"):
-        taught(Wells(), [K], samples(K, 2, forces=False), Progress(quiet=True), 0)
-    assert taught(Wells(), [-K], samples(K, 2), Progress(quiet=True), 0) == []
+        taught(Wells(), [row(K)], samples(K, 2, forces=False), Progress(quiet=True), 0)
+    assert taught(Wells(), [row(-K)], samples(K, 2), Progress(quiet=True), 0) == []
 
 
 def test_a_committee_teaches_a_potential(tiny_network, tmp_path, monkeypatch):
