@@ -10,6 +10,12 @@ from ase_lode.parallel import run
 
 #: Longer cutoffs than a list's own whose lists are kept.
 LONGER = 4
+#: What a search reaches further in Å, so that rounding there cannot cost a pair.
+ROUNDING = 1e-6
+#: Vesin divides a periodic box into about this many bins at most, all directions in the same proportion.
+BINS = 5e4
+#: Reaches after which the free directions of a slab or wire are folded.
+FOLD = 50
 
 
 @dataclass(frozen=True)
@@ -114,10 +120,28 @@ class NeighborList:
     def _search(self, system, n_threads):
         from vesin import NeighborList as Search
 
-        search = Search(cutoff=self.cutoff + self.skin, full_list=True, n_threads=n_threads)
-        i, j, shifts = search.compute(points=system.positions, box=system.cell, periodic=system.pbc, quantities="ijS")
+        reach, box = searched(system, self.cutoff + self.skin + ROUNDING)
+        search = Search(cutoff=reach, full_list=True, n_threads=n_threads)
+        found = search.compute(points=system.positions, box=box, periodic=system.pbc.any() | system.pbc,
+                               quantities="ijS")
+        i, j, shifts = (part[(found[2][:, ~system.pbc] == 0).all(axis=1)] for part in found)
         order = np.lexsort((shifts[:, 2], shifts[:, 1], shifts[:, 0], j, system.numbers[j], i))
         self._first = np.searchsorted(i[order], np.arange(len(system) + 1))
         self._j = j[order].astype(np.int64)
         self._shifts = shifts[order].astype(np.int64)
         self._reference = system
+
+
+def searched(system, reach):
+    """Reach and box that leave vesin a whole bin along every direction: without one it stops the process.
+
+    Slabs and wires are searched as periodic along free directions too, in lengths that keep images out of reach.
+    """
+    box = system.cell.copy()
+    box[~system.pbc] *= np.minimum(system.extents + 2 * reach, FOLD * reach)[:, None]
+    heights = 1 / np.linalg.norm(np.linalg.inv(box), axis=0)
+    while True:
+        bins = np.maximum(heights // reach, 1.0)
+        if not system.pbc.any() or bins.min() ** 3 * BINS >= bins.prod():
+            return reach, box
+        reach *= 1.1

@@ -23,7 +23,7 @@ class System:
         Positions in Å, never wrapped.
     cell : array, shape (3, 3)
         Cell vectors as rows in Å; those along non-periodic directions are replaced by unit vectors normal to the
-        periodic ones, so that no result depends on what stood there.
+        periodic ones and to each other, so that no result depends on what stood there.
     pbc : array of bool, shape (3,)
         Periodic directions.
     charge : float
@@ -43,6 +43,11 @@ class System:
     def measure(self):
         """Volume, area or length of the periodic cell in Å³, Å² or Å; 1 for an isolated system."""
         return abs(np.linalg.det(self.cell))
+
+    @property
+    def extents(self):
+        """Extents of the atoms along the non-periodic directions, shape (non-periodic directions,), in Å."""
+        return np.ptp(self.positions @ self.cell[~self.pbc].T, axis=0)
 
     def species(self, elements):
         """Index of each atom's element in a list of chemical symbols, shape (atoms,).
@@ -117,8 +122,24 @@ def standard_cell(cell, pbc):
                                  "atoms.pbc = False for an isolated system.")
     if pbc.all():
         return cell
-    # Rows of the complete basis beyond the rank of the periodic vectors span the free directions.
-    free = np.linalg.svd(periodic)[2][len(periodic):] if len(periodic) else np.eye(3)
     result = cell.copy()
-    result[~pbc] = free
+    result[~pbc] = _normals(periodic)
     return result
+
+
+def _normals(periodic):
+    """Unit vectors normal to the periodic ones and to each other, shape (free directions, 3).
+
+    They turn smoothly with the periodic ones, for a wire up to where another Cartesian axis becomes its nearest.
+    """
+    if len(periodic) == 0:
+        return np.eye(3)
+    if len(periodic) == 2:
+        normal = np.cross(*periodic)
+        return normal / np.linalg.norm(normal)
+    # The smallest rotation that takes the nearest Cartesian axis to the wire takes the other two to the normals.
+    axis = periodic[0] / np.linalg.norm(periodic[0])
+    nearest = int(np.argmax(np.abs(axis)))
+    axis = axis * np.sign(axis[nearest])
+    halfway = axis + np.eye(3)[nearest]
+    return np.delete(np.eye(3) - np.outer(axis, halfway) / (1 + axis[nearest]), nearest, axis=0)

@@ -37,13 +37,16 @@ def plain(system, cutoff):
 def test_pairs_equal_a_plain_search(pbc):
     system = System.from_atoms(structure(pbc))
     pairs = NeighborList(4.0).pairs(system, 4.0)
-    found = [(i, j, *vector) for i, j, vector in zip(pairs.i, pairs.j, pairs.vectors)]
-    expected = plain(system, 4.0)
-    assert len(found) == len(expected)
-    assert np.allclose(sorted(map(_rounded, found)), sorted(map(_rounded, expected)), atol=1e-9)
+    assert_all_found(pairs, plain(system, 4.0))
     assert np.allclose(pairs.distances, np.linalg.norm(pairs.vectors, axis=1), rtol=1e-14)
     assert all((pairs.i[pairs.first[c] : pairs.first[c + 1]] == c).all() for c in range(len(system)))
     assert pairs.first[-1] == len(pairs.j)
+
+
+def assert_all_found(pairs, expected):
+    found = [(i, j, *vector) for i, j, vector in zip(pairs.i, pairs.j, pairs.vectors)]
+    assert len(found) == len(expected)
+    assert np.allclose(sorted(map(_rounded, found)), sorted(map(_rounded, expected)), atol=1e-9)
 
 
 def _rounded(row):
@@ -62,6 +65,47 @@ def test_order_and_numbers_do_not_depend_on_the_past(pbc):
             old, new = kept.pairs(system, cutoff), NeighborList(cutoff).pairs(system, cutoff)
             for name in ("first", "i", "j", "vectors", "distances"):
                 assert np.array_equal(getattr(old, name), getattr(new, name))
+
+
+@pytest.mark.parametrize("pbc", PATTERNS)
+def test_lists_of_longer_cutoffs_stay_right(pbc):
+    """Small moves, wrapping, strain and exchanged atoms, with more cutoffs than lists are kept."""
+    atoms = structure(pbc)
+    atoms.numbers = [1, 6, 8, 1, 1, 6]
+    kept, rng = NeighborList(2.0, skin=0.6), np.random.default_rng(0)
+    for step in range(12):
+        atoms.positions += rng.normal(scale=0.03, size=atoms.positions.shape)
+        if step % 4 == 1:
+            atoms.wrap()
+        elif step % 4 == 2:
+            atoms.set_cell(atoms.cell.array @ (np.eye(3) + 0.01 * rng.normal(size=(3, 3))), scale_atoms=True)
+        elif step % 4 == 3:
+            atoms = atoms[rng.permutation(6)]
+        system = System.from_atoms(atoms)
+        for cutoff in (2.5, 3.0, 3.2, 3.4, 3.6, 2.0)[step % 2 :]:
+            old, new = kept.pairs(system, cutoff), NeighborList(cutoff).pairs(system, cutoff)
+            for name in ("first", "i", "j", "vectors", "distances"):
+                assert np.array_equal(getattr(old, name), getattr(new, name))
+        assert_all_found(old, plain(system, 2.0))
+
+
+@pytest.mark.parametrize("pbc", PATTERNS)
+@pytest.mark.parametrize("distance", [1e3, 1e6])
+def test_an_atom_far_away_along_free_directions(distance, pbc):
+    """As after an evaporation; the search must neither take all memory nor stop the process."""
+    atoms = structure(pbc)
+    atoms.positions[2] += distance * ~np.array(pbc)
+    system = System.from_atoms(atoms)
+    pairs = NeighborList(3.0, skin=1.0).pairs(system, 3.0)
+    atoms.positions[2] += (20.0 - distance) * ~np.array(pbc)
+    assert_all_found(pairs, plain(System.from_atoms(atoms), 3.0))
+
+
+@pytest.mark.parametrize("cell", [(6.0, 3e3, 3e3), (4.0, 5.0, 1e6)])
+def test_few_atoms_in_a_vast_thin_cell(cell):
+    atoms = Atoms("H2", positions=[[0, 0, 0], [0, 0, 1]], cell=cell, pbc=True)
+    pairs = NeighborList(2.0, skin=1.0).pairs(System.from_atoms(atoms), 2.0)
+    assert pairs.j.tolist() == [1, 0] and np.allclose(pairs.distances, 1.0)
 
 
 def test_the_list_is_searched_again_only_when_needed(monkeypatch):

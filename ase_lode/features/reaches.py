@@ -8,7 +8,7 @@ from math import pi
 
 import numpy as np
 
-from ase_lode.field import box_lengths, free_extents
+from ase_lode.field import box_lengths
 
 #: Nanoseconds per pair of the remainder and per pair of a direct sum, there and back.
 PAIR, DIRECT = 90.0, 35.0
@@ -41,12 +41,11 @@ def cheapest(system, reach, width, spacing):
     direct = DIRECT * n * n
     if isolated and direct < MESH:
         return None
-    extents = free_extents(system)
     volume, box = system.measure * (pi / 6 if isolated else 1.0), system.measure
-    for extent in extents:
+    for extent in system.extents:
         volume = volume * (extent + STEPS * reach / 2)  # where all neighbours are, to first order in reach over extent
         box = box * box_lengths(extent, STEPS * width)
     pairs = n * n * 4 / 3 * pi * (STEPS * reach) ** 3 / volume
-    times = PAIR * pairs + POINT[len(extents)] * box / (STEPS * spacing) ** 3
+    times = PAIR * pairs + POINT[3 - system.pbc.sum()] * box / (STEPS * spacing) ** 3
     best = int(np.argmin(times))
     return None if isolated and direct < times[best] else float(STEPS[best])

@@ -23,8 +23,8 @@ FREE_STEP = 8
 #: Widths of the smearing in which the window of a free direction falls.
 WINDOW = 6.0
 
-#: Most grid points of a mesh: 8 GB for each of a few arrays.
-MOST_POINTS = 10**9
+#: Most grid points of a mesh, and what each atom adds; a point takes 20 to 35 bytes.
+MOST_POINTS, MOST_PER_ATOM = 2 * 10**8, 10**4
 
 
 @dataclass(frozen=True)
@@ -114,13 +114,12 @@ class ParticleMesh:
         StructureError
             A shape was given and the atoms have left its box along a free direction, or the mesh would be too large.
         """
-        periodic = tuple(bool(p) for p in system.pbc)
-        cell = _frame(system.cell, periodic)
+        periodic, cell = tuple(bool(p) for p in system.pbc), system.cell.copy()
         lengths = np.linalg.norm(cell, axis=1)
-        lengths[~system.pbc] = box_lengths(free_extents(system), self.width, self._reach)
-        shape = []
+        lengths[~system.pbc] = box_lengths(system.extents, self.width, self._reach)
+        spacings, shape = self._spacings(cell), []
         for c in range(3):
-            points = max(int(np.ceil(lengths[c] / self.spacing)), self.order)
+            points = max(int(np.ceil(lengths[c] / spacings[c])), self.order)
             n = fft_size(points, 2 if periodic[c] else FREE_STEP) if self.shape is None else int(self.shape[c])
             if not periodic[c]:
                 if n < points:
@@ -128,10 +127,22 @@ class ParticleMesh:
                                          "mesh shape or none.")
                 cell[c] *= n * self.spacing
             shape.append(n)
-        if prod(shape) > MOST_POINTS:
+        if prod(shape) > MOST_POINTS + MOST_PER_ATOM * len(system):
             raise StructureError(f"The particle mesh would need {' x '.join(map(str, shape))} points; set atoms.pbc = "
-                                 "False along directions of vacuum, or choose a larger tolerance.")
+                                 "False along directions of vacuum, take shorter vectors for a skewed cell "
+                                 "(ase.build.niggli_reduce), or choose a larger tolerance.")
         return Grid(cell, tuple(shape), periodic, self._filled(shape, periodic))
+
+    def _spacings(self, cell):
+        """Spacing along each cell vector that meets the tolerance, shape (3,).
+
+        The first alias of a wave along a vector is 2π/h over the cosine between the vector and the normal of the other
+        two. Its gradient grows with the power l + 1 of that and errors fall with h^(P - l - 1). The estimate of errors
+        has room for twice as much.
+        """
+        skew = np.linalg.norm(cell, axis=1) * np.linalg.norm(np.linalg.inv(cell), axis=0)
+        power = self.max_angular + 1
+        return self.spacing / np.maximum(skew**power / 2, 1.0) ** (1 / (self.order - power))
 
     def _filled(self, shape, periodic):
         """Grid points that atoms reach; along a free direction those of its extent, from the first one on."""
@@ -140,10 +151,9 @@ class ParticleMesh:
                      for n, m, whole in zip(shape, reached, periodic))
 
     def coarseness(self, system):
-        """Largest spacing along a periodic direction in units of the one that the tolerance asks for."""
-        lengths = np.linalg.norm(system.cell, axis=1)
-        spacings = lengths / np.array(self.grid(system).shape)
-        return max(spacings[system.pbc], default=0.0) / self.spacing
+        """Largest spacing along a periodic direction in units of the one that meets the tolerance."""
+        spacings = np.linalg.norm(system.cell, axis=1) / np.array(self.grid(system).shape)
+        return max((spacings / self._spacings(system.cell))[system.pbc], default=0.0)
 
     def compute(self, system, strengths, n_threads):
         """Field at every atom.
@@ -312,14 +322,6 @@ def spline_pieces(order, derivatives):
     return pieces
 
 
-def free_extents(system):
-    """Extent of the atoms along the free directions, shape (free directions,), in Å."""
-    if system.pbc.all():
-        return np.empty(0)
-    cell = _frame(system.cell, tuple(bool(p) for p in system.pbc))
-    return np.ptp(system.positions @ cell[~system.pbc].T, axis=0)
-
-
 def box_lengths(extents, width, reach=WINDOW):
     """Lengths of the box along free directions: twice the extents and what the window takes, `reach` in widths."""
     return 2 * (extents + max(reach, WINDOW) * width)
@@ -337,23 +339,3 @@ def _apply(matrix, array, n_threads):
     out = memory.empty((*array.shape[:2], len(matrix)))
     parallel.run(loops.transform, len(array), n_threads, array, np.ascontiguousarray(matrix), out)
     return out
-
-
-def _frame(cell, periodic):
-    """The cell with unit normals along its free directions, turning smoothly with the periodic ones."""
-    result = np.array(cell)
-    free = np.flatnonzero(~np.array(periodic))
-    if len(free) == 3:
-        return np.eye(3)
-    if len(free) == 2:
-        # The smallest rotation that takes the nearest Cartesian axis to the wire takes the other two to the normals.
-        axis = result[np.flatnonzero(periodic)[0]]
-        axis = axis / np.linalg.norm(axis)
-        nearest = int(np.argmax(np.abs(axis)))
-        axis = axis * np.sign(axis[nearest])
-        others = [c for c in range(3) if c != nearest]
-        for row, c in zip(free, others):
-            turned = np.eye(3)[c] - axis[c] / (1 + axis[nearest]) * axis
-            turned[nearest] -= axis[c] / (1 + axis[nearest])
-            result[row] = turned
-    return result

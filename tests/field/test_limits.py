@@ -71,6 +71,17 @@ def test_dummy_vectors_do_not_matter(pbc):
     np.testing.assert_allclose(phi, again, atol=1e-11)
 
 
+@pytest.mark.parametrize("pbc", PATTERNS)
+def test_free_vectors_are_normal_and_turn_smoothly(pbc):
+    generator, pbc = np.random.default_rng(2), np.array(pbc)
+    before = standard_cell(TRICLINIC, pbc)
+    np.testing.assert_allclose(before[~pbc] @ before.T, np.eye(3)[~pbc], atol=1e-14)
+    for _ in range(100):
+        strain = 1e-3 * generator.normal(size=(3, 3))
+        after = standard_cell(TRICLINIC @ (np.eye(3) + strain), pbc)
+        assert abs(after - before)[~pbc].max(initial=0.0) < 10 * abs(strain).max()
+
+
 @pytest.mark.parametrize("pbc", [(True, True, True), (True, True, False), (False, True, False)])
 def test_supercell_and_unwrapped_atoms(pbc):
     generator = np.random.default_rng(1)

@@ -76,6 +76,15 @@ def test_exterior_field_in_a_skewed_cell(exponent, pbc, monkeypatch):
         assert error(one, other) < 1e-5
 
 
+@pytest.mark.parametrize("pbc", [(True, True, True), (True, True, False)])
+def test_exterior_field_in_long_vectors_of_the_same_crystal(pbc):
+    atoms = skewed(pbc)
+    atoms.set_cell([[1, 0, 0], [4, 1, 0], [0, 0, 1]] @ SKEWED)
+    found, exact = (evaluate(field(tolerance, 1, 2, 4.0, 2.0), atoms)[0] for tolerance in (1e-5, 1e-8))
+    for one, other in zip(found, exact):
+        assert error(one, other) < 1e-5
+
+
 @pytest.mark.parametrize("tolerance", [1e-3, 1e-5])
 @pytest.mark.parametrize("exponent, max_angular, cutoff, share", [
     (1, 0, 5.0, 0.5), (1, 2, 4.0, 0.5), (1, 2, 4.5, 1.0), (1, 3, 5.0, 0.2), (4, 1, 4.0, 0.5), (6, 2, 4.5, 0.5)])
