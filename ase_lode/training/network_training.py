@@ -76,12 +76,11 @@ class NetworkTraining:
             progress.say(f"member {member} of the committee")
             members.append(optimised(member)[0])
         if members:
-            lessons = taught(network, members, train, progress, seed)
             slower = head.model_copy(update={"learning_rate": PUPIL * head.learning_rate})
-            row, history = optimised(0, slower, lessons, members[0])
+            row, history = optimised(0, slower, taught(network, members, train, progress, seed), members[0])
         else:
-            lessons, (row, history) = [], optimised(0)
-        last = LastLayers(network, row, train + lessons, loss.spreads, seed, problem.n_threads, free_references)
+            row, history = optimised(0)
+        last = LastLayers(network, row, train, loss.spreads, seed, problem.n_threads, free_references)
         last.solve(held, progress)
         weights, references = np.split(last.row, [network.n_parameters])
         baseline = replace(problem.baseline, energies=problem.baseline.energies + references)
