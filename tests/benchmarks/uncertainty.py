@@ -1,6 +1,6 @@
 """Whether uncertainties tell errors: acetylacetone, trained at 300 K, judged there and at 600 K.
 
-    python tests/benchmarks/uncertainty.py [--data FOLDER] [--head network|linear] [--structures 100]
+    python tests/benchmarks/uncertainty.py [--data FOLDER] [--head network|linear | --potential FILE] [--structures 100]
 
 Prints the share of errors within one standard deviation, and the rank correlation of both over all force components
 and over structures (root mean squares of their forces).
@@ -14,6 +14,7 @@ import numpy as np
 import yaml
 from scipy.stats import spearmanr
 
+from ase_lode import load_potential
 from ase_lode.hypers import FileConfig, UnitsConfig
 from ase_lode.training import train
 from ase_lode.training.dataset import read_structures
@@ -39,12 +40,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data")
     parser.add_argument("--head", choices=RECIPES, default="network")
+    parser.add_argument("--potential", help="made by one of the recipes before")
     parser.add_argument("--structures", type=int, default=100)
     options = parser.parse_args()
-    config = yaml.safe_load(RECIPES[options.head].read_text(encoding="utf-8"))
-    with tempfile.TemporaryDirectory() as folder:
-        config["output"] = {"name": "acac", "directory": folder, "report": "none"}
-        potential, _ = train(config, data_folder=options.data)
+    if options.potential:
+        potential = load_potential(options.potential)
+    else:
+        config = yaml.safe_load(RECIPES[options.head].read_text(encoding="utf-8"))
+        with tempfile.TemporaryDirectory() as folder:
+            config["output"] = {"name": "acac", "directory": folder, "report": "none"}
+            potential, _ = train(config, data_folder=options.data)
     for name in ("train_300K", "train_600K"):
         structures, _ = read_structures(FileConfig(file=f"acac/{name}.xyz"), UnitsConfig(), folder=".",
                                         data_folder=options.data, progress=Progress(quiet=True), targets={})
