@@ -226,8 +226,12 @@ def make_samples(structures, network, baseline):
             for s, count in zip(structures, counts)]
 
 
-def errors(network, parameters, samples, n_threads=1):
-    """Root mean square errors of energy per atom (eV), forces (eV/Å), stress (eV/Å³) and dipole (e·Å)."""
+def errors(network, parameters, samples, n_threads=1, free_references=False):
+    """Root mean square errors of energy per atom (eV), forces (eV/Å), stress (eV/Å³) and dipole (e·Å).
+
+    With `free_references` energies are judged after the reference energies that suit these structures best: those of
+    averaged weights are not the average of theirs.
+    """
     n, references = len(network.elements), parameters[network.n_parameters:]
     parameters = network.unpack(parameters)
     zero = references - network.isolated(parameters)
@@ -254,8 +258,12 @@ def errors(network, parameters, samples, n_threads=1):
     with threadpool_limits(1), ThreadPoolExecutor(n_threads) as pool:
         found = [here for part in pool.map(work, range(n_threads)) for here in part]
     kinds = sorted({kind for here in found for kind in here})
-    return {kind: float(np.sqrt(np.mean(np.hstack([here[kind] for here in found if kind in here]) ** 2)))
-            for kind in kinds}
+    residuals = {kind: np.hstack([here[kind] for here in found if kind in here]) for kind in kinds}
+    if free_references and "energy" in residuals:
+        ordered = [s for k in range(n_threads) for s in samples[k::n_threads] if s.energy is not None]
+        compositions = np.array([s.counts / len(s) for s in ordered])
+        residuals["energy"] -= compositions @ np.linalg.lstsq(compositions, residuals["energy"])[0]
+    return {kind: float(np.sqrt(np.mean(values**2))) for kind, values in residuals.items()}
 
 
 def initial(network, samples, seed, size=40):

@@ -192,7 +192,9 @@ class Optimiser:
         return result
 
     def _validate(self, run, loss):
-        found = errors(self._network, run.average, self._held, self._n_threads) if self._held else {}
+        found = {}
+        if self._held:
+            found = errors(self._network, run.average, self._held, self._n_threads, self._free_references)
         score = sum((found[kind] / scale) ** 2 for kind, scale in self._loss.spreads.items() if kind in found)
         if score < run.score or not self._held:
             run.score, run.best = float(score), run.average.copy()
