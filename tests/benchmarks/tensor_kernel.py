@@ -5,6 +5,7 @@ of order λ and K_0 from the invariants, both normalised by the invariants of ea
 """
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
 from ase_lode.features.equivariants import ORDERS, Equivariants, cartesian_tensor, spherical_tensor
 from ase_lode.features.representation import Representation
@@ -75,8 +76,8 @@ class TensorKernel:
         m = labels.shape[1]
         rows, others = (np.add.outer(m * part, np.arange(m)).ravel() for part in (fitted, held))
         kernel, across = self.kernels[order][np.ix_(rows, rows)], self.kernels[order][np.ix_(others, rows)]
-        values, vectors = np.linalg.eigh(kernel)
-        turned = vectors.T @ labels[fitted].ravel()
-        across = across @ vectors
-        found = [across @ (turned / (values + strength * np.mean(values))) for strength in STRENGTHS]
+        found = []
+        for strength in STRENGTHS:
+            matrix = kernel + strength * np.mean(kernel.diagonal()) * np.eye(len(kernel))
+            found.append(across @ cho_solve(cho_factor(matrix, lower=True), labels[fitted].ravel()))
         return min(found, key=lambda one: rms(one - labels[held].ravel())).reshape(-1, m)
