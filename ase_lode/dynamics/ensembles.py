@@ -323,6 +323,8 @@ def count_degrees_of_freedom(atoms, ensemble):
         Nothing is left to thermostat.
     """
     dof = atoms.get_number_of_degrees_of_freedom() if ensemble == "nvt-langevin" else degrees_of_freedom(atoms)
-    if dof < 1 and ensemble != "nve":
-        raise ConfigError(f"{ensemble} has no degree of freedom to thermostat here; choose nvt-langevin or nve.")
+    # Where constraints leave nothing, rounding leaves momenta that no thermostat can scale to a temperature.
+    if ensemble != "nve" and (dof < 1 or atoms.get_kinetic_energy() < 1e-12):
+        others = "nve" if ensemble == "nvt-langevin" else "nvt-langevin or nve"
+        raise ConfigError(f"{ensemble} has no degree of freedom to thermostat here; choose {others}.")
     return int(dof)

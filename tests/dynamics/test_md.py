@@ -16,7 +16,7 @@ from ase_lode.dynamics.checkpoint import read_checkpoint
 from ase_lode.dynamics.page import gathered
 from ase_lode.dynamics.settings import CONSTANT_PRESSURE, CONSTANT_VOLUME
 from ase_lode.dynamics.velocities import degrees_of_freedom, draw_velocities
-from ase_lode.errors import ConfigError, LODEError, SimulationError
+from ase_lode.errors import ConfigError, SimulationError
 
 
 def columns(path):
@@ -239,7 +239,9 @@ def test_an_explosion_stops():
     ({"temperature_K": "hot"}, "number"), ({"timestep_fs": 0}, "positive"), ({"steps": -1}, "steps"),
     ({"steps": 2.5}, "whole"), ({"ensemble": "nve", "temperature_K": [1, 2]}, "ramp"), ({"pressure_GPa": 1}, "npt-mtk"),
     ({"log_interval": 0}, "log_interval"), ({"trajectory": "md.pdb"}, "extxyz"), ({"checkpoint": "md.chk"}, "npz"),
-    ({"taut_fs": float("nan")}, "taut_fs"), ({"temperature_K": 0}, "above 0")])
+    ({"taut_fs": float("nan")}, "taut_fs"), ({"temperature_K": 0}, "above 0"), ({"temperature_K": True}, "number"),
+    ({"plot": "md.jpg"}, "png"), ({"plot": "md.html"}, "png"), ({"trajectory": "md.xyz", "log": "md.xyz"}, "own"),
+    ({"log": "."}, "folder")])
 def test_bad_settings_are_refused(options, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=words):
@@ -266,7 +268,21 @@ def test_structures_that_do_not_fit_are_refused():
         atoms = water()
         atoms.set_constraint(FixBondLengths([[0, 1]]))
         run_md(atoms, "nvt-nhc")
-    with pytest.raises(LODEError, match="no degree of freedom"):
+    with pytest.raises(ConfigError, match="an ase.Atoms, got list"):
+        run_md([copper()], calc=PureEMT())
+    with pytest.raises(ConfigError, match="not finite"):
+        atoms = copper()
+        atoms.positions[0, 0] = np.nan
+        run_md(atoms)
+    with pytest.raises(ConfigError, match="no degree of freedom"):
+        atoms = water()
+        atoms.set_constraint(FixBondLengths([[0, 1], [0, 2], [1, 2]]))
+        run_md(atoms, "nvt-bussi")
+    with pytest.raises(ConfigError, match="choose nve"):
+        atoms = copper()
+        atoms.set_constraint(FixAtoms(range(len(atoms))))
+        run_md(atoms, "nvt-langevin")
+    with pytest.raises(ConfigError, match="no degree of freedom"):
         atoms = copper()[:1]
         atoms.calc = PureEMT()
         run_md(atoms, "nvt-bussi")
