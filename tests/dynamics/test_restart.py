@@ -172,6 +172,12 @@ def test_what_a_restart_refuses(tmp_path):
         run_md(restart=tmp_path / "missing.npz", calc=PureEMT())
 
 
+def test_what_a_kill_leaves_of_a_checkpoint_does_not_stay(tmp_path):
+    (tmp_path / ".c.npz").write_bytes(b"half a checkpoint")
+    run_md(copper(), steps=1, checkpoint=tmp_path / "c.npz", quiet=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["c.npz"]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device /dev/full")
 def test_a_full_disk_stops_in_one_sentence(tmp_path):
     (tmp_path / "md.csv").symlink_to("/dev/full")
