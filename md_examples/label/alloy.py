@@ -27,8 +27,6 @@ SITES = {
 #: Linear scalings of the perfect crystal, for an equation of state. Close, since aluminium's bulk modulus falls from
 #: 42 GPa at 0.988 to nothing at 0.962, where its fourth neighbours enter EMT's cutoff.
 SCALINGS = tuple(np.linspace(0.95, 1.05, 11).round(2))
-#: Strained and rattled cells of each composition, half of them with shuffled elements.
-DISORDERED = 16
 #: Repetitions of the cubic cell, in turn.
 REPEATS = [(1, 1, 1), (2, 1, 1), (2, 2, 1), (1, 2, 1)]
 
@@ -42,18 +40,18 @@ def perfect(group, scaling):
 
 
 def composition(group):
-    """Return perfect crystals, then strained and rattled ones of 4 to 16 atoms."""
+    """Return perfect crystals, then 8 strained and rattled ones of 4 to 16 atoms, half with elements shuffled."""
     random = random_of(group)
     structures = [perfect(group, scaling) for scaling in SCALINGS]
-    for turn, displacement in enumerate(np.linspace(0.02, 0.25, DISORDERED)):
+    for turn, displacement in enumerate(np.linspace(0.02, 0.25, 8)):
         atoms = perfect(group, random.uniform(0.96, 1.04)) * REPEATS[turn % 4]
-        if turn >= DISORDERED // 2:
+        if turn >= 4:
             atoms.symbols = random.permutation(list(atoms.symbols))
         strain = random.normal(scale=0.03, size=(3, 3))
         atoms.set_cell(atoms.cell @ (np.eye(3) + (strain + strain.T) / 2), scale_atoms=True)
         atoms.positions += random.normal(scale=displacement / np.sqrt(3), size=atoms.positions.shape)
         structures.append(atoms)
-    kinds = ["volumes"] * len(SCALINGS) + ["disordered"] * DISORDERED
+    kinds = ["volumes"] * len(SCALINGS) + ["disordered"] * 8
     return [
         label(atoms, LEVEL, PROPERTIES, config_type=kind, group=group)
         for kind, atoms in zip(kinds, structures, strict=True)
