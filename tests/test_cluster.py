@@ -112,6 +112,11 @@ def rattled(count):
     return structures
 
 
+def test_relaxations_that_would_share_a_file_are_refused():
+    with pytest.raises(ConfigError, match="one log"):
+        relax_many(rattled(2), EMT(), log="relax.csv")
+
+
 def test_relaxations_are_those_of_the_plain_loop(scheduler):
     structures = rattled(4)
     before = [atoms.positions.copy() for atoms in structures]

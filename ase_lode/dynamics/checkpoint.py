@@ -35,7 +35,7 @@ def write_checkpoint(path, atoms, header, state):
                    "info": _plain(atoms.info), **header})
     arrays = {f"atoms/{name}": array for name, array in atoms.arrays.items() if array.dtype != object}
     arrays |= {f"state/{name}": np.asarray(value) for name, value in state.items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}")  # what a kill leaves of it, the next one overwrites
     try:
         with open(temporary, "wb") as file:
             np.savez(file, header=np.array(text), cell=atoms.cell.array, pbc=atoms.pbc, **arrays)

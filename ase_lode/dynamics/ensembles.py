@@ -20,6 +20,7 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from scipy.special import exprel
 
 from ase_lode._loops.chain import integrate_chain
+from ase_lode.dynamics.bonds import Bonds
 from ase_lode.dynamics.settings import CONSTANT_PRESSURE
 from ase_lode.dynamics.velocities import degrees_of_freedom, remove_drift
 from ase_lode.errors import ConfigError
@@ -28,6 +29,10 @@ from ase_lode.errors import ConfigError
 COMPONENTWISE = {"FixAtoms", "FixCartesian", "FixedPlane", "FixedLine", "FixCom"}
 #: Steps between removals of the drift that rounding and the scaling of momenta let grow in a thermostat.
 DRIFT_INTERVAL = 1000
+#: Atoms from which a molecule may be left to a chain, which is deterministic and does not by itself share energy among
+#: stiff vibrations: of 3 atoms one stretch holds 2.8 times its share after 100 ps, of 12 single X-H bonds 0.2 to 2.7
+#: times after 15 ps; of 22 all X-H bonds together hold theirs within 2 % in 40 ps.
+SHARING = 22
 #: Of the chains' factorisation, fourth order.
 SHARES = np.array(FOURTH_ORDER_COEFFS)
 UNITY = np.eye(3)
@@ -294,7 +299,8 @@ def check_ensemble(atoms, ensemble):
     Raises
     ------
     ConfigError
-        Constraints the integrator would break, or a barostat without periodic cell or stress.
+        Constraints the integrator would break, a barostat without periodic cell or stress, or a chain on nothing but
+        small molecules.
     """
     kinds = {type(constraint).__name__ for constraint in atoms.constraints}
     if ensemble in CONSTANT_PRESSURE:
@@ -312,6 +318,9 @@ def check_ensemble(atoms, ensemble):
     elif ensemble in ("nvt-langevin", "nvt-nhc") and kinds - COMPONENTWISE:
         raise ConfigError(f"{ensemble} cannot keep {', '.join(sorted(kinds - COMPONENTWISE))}; choose nvt-bussi, "
                           "which keeps every constraint.")
+    elif ensemble == "nvt-nhc" and len(atoms) < SHARING and all(Bonds.find(atoms).neighbours(len(atoms))):
+        raise ConfigError(f"nvt-nhc is deterministic and leaves the stiff bonds of so small a molecule ({len(atoms)} "
+                          f"of {SHARING} atoms) the energy they begin with; choose nvt-bussi or nvt-langevin.")
 
 
 def count_degrees_of_freedom(atoms, ensemble):
@@ -323,6 +332,8 @@ def count_degrees_of_freedom(atoms, ensemble):
         Nothing is left to thermostat.
     """
     dof = atoms.get_number_of_degrees_of_freedom() if ensemble == "nvt-langevin" else degrees_of_freedom(atoms)
-    if dof < 1 and ensemble != "nve":
-        raise ConfigError(f"{ensemble} has no degree of freedom to thermostat here; choose nvt-langevin or nve.")
+    # Where constraints leave nothing, rounding leaves momenta that no thermostat can scale to a temperature.
+    if ensemble != "nve" and (dof < 1 or atoms.get_kinetic_energy() < 1e-12):
+        others = "nve" if ensemble == "nvt-langevin" else "nvt-langevin or nve"
+        raise ConfigError(f"{ensemble} has no degree of freedom to thermostat here; choose {others}.")
     return int(dof)

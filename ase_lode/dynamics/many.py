@@ -8,7 +8,7 @@ from ase import Atoms
 from ase_lode.cluster import spread
 from ase_lode.dynamics.observers import snapshot
 from ase_lode.dynamics.relax import relax
-from ase_lode.errors import LODEError
+from ase_lode.errors import ConfigError, LODEError
 
 
 class Outcome(NamedTuple):
@@ -49,8 +49,10 @@ def relax_many(structures, calc, workers=None, **settings):
     Raises
     ------
     ConfigError, WorkerError
-        See `ase_lode.cluster.spread`.
+        A setting names a file; see `ase_lode.cluster.spread`.
     """
+    if named := {"trajectory", "log", "plot"} & settings.keys():
+        raise ConfigError(f"All structures would write to one {min(named)}; relax them one by one with relax().")
     copies = (atoms.copy() for atoms in structures)
     return spread(partial(_relax, calc, settings), copies, workers)
 

@@ -20,7 +20,8 @@ from ase_lode.dynamics.observers import (
     Signals,
     Thermodynamics,
     Watch,
-    check_trajectory,
+    check_outputs,
+    check_structure,
     keep_frame,
     prepare_output,
 )
@@ -61,9 +62,9 @@ def run_md(atoms=None, ensemble=None, temperature_K=None, timestep_fs=None, step
         Structure with a calculator, changed in place. Momenta that are not all zero are kept; otherwise they are drawn
         from the Maxwell-Boltzmann distribution with the seed.
     ensemble : str
-        nve, nvt-bussi (default), nvt-langevin, nvt-nhc (not for a few stiff bonds: its chains are deterministic, and
-        the modes of a lone small molecule share no energy in 100 ps), npt-mtk (all strains), npt-mtk-iso or npt-xy (in
-        the plane of the first two cell vectors).
+        nve, nvt-bussi (default), nvt-langevin, nvt-nhc (not for small molecules alone, whose stiff bonds
+        share no energy under a deterministic thermostat), npt-mtk (all strains), npt-mtk-iso or npt-xy (in the plane of
+        the first two cell vectors).
     temperature_K, pressure_GPa : float or [start, end]
         Targets; a pair is a linear ramp over the steps of the first run. 300 K, 0 GPa.
     timestep_fs : float
@@ -118,27 +119,23 @@ def run_md(atoms=None, ensemble=None, temperature_K=None, timestep_fs=None, step
     for name in OUTPUTS:
         if name in given:
             given[name] = os.path.abspath(given[name])
+    check_outputs(**{name: given.get(name) for name in OUTPUTS}, plot=plot)
     if isinstance(given.get("response"), str) and os.path.exists(given["response"]):
         given["response"] = os.path.abspath(given["response"])
     with ExitStack() as stack:
         if restart is not None:
             calc = calc or (atoms.calc if atoms is not None else None)
             return _resume(restart, calc, given, stack).run(plot, quiet)
+        if atoms is None:
+            raise ConfigError("run_md needs atoms, or restart= with a checkpoint.")
         return _start(atoms, calc, Settings(**given), stack).run(plot, quiet)
 
 
 def _start(atoms, calc, settings, stack):
     """A simulation at step 0."""
-    if atoms is None or len(atoms) == 0:
-        raise ConfigError("run_md needs atoms, or restart= with a checkpoint.")
+    check_structure(atoms, calc)
     if calc is not None:
         atoms.calc = calc
-    if atoms.calc is None:
-        raise ConfigError("The atoms have no calculator; set atoms.calc or pass calc=.")
-    if settings.trajectory is not None:
-        check_trajectory(settings.trajectory)
-    if settings.checkpoint is not None and not settings.checkpoint.endswith(".npz"):
-        raise ConfigError(f"The checkpoint '{settings.checkpoint}' must end in .npz.")
     check_ensemble(atoms, settings.ensemble)
     atoms.get_forces()  # what the calculator refuses leaves no files
     prepare_output(settings.trajectory, settings.log, settings.checkpoint)

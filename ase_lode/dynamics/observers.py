@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from ase import units
+from ase import Atoms, units
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import covalent_radii
@@ -142,7 +142,6 @@ class Frames:
 
     def __init__(self, path, resume_step=None):
         self.path = Path(path)
-        check_trajectory(self.path)
         resumed = resume_step is not None and self.path.exists()
         if resumed:
             (_cut_traj if self.binary else _cut_extxyz)(self.path, resume_step)
@@ -185,16 +184,47 @@ class Frames:
         self.file.close()
 
 
-def check_trajectory(path):
-    """Refuse a trajectory format that cannot be continued.
+#: Endings of the files a run writes; of these trajectories alone a restart can cut frames off.
+ENDINGS = {"trajectory": (".traj", ".xyz", ".extxyz"), "log": (), "checkpoint": (".npz",), "plot": (".png",)}
+
+
+def check_structure(atoms, calc=None):
+    """Refuse what cannot be moved, by the given calculator or its own.
 
     Raises
     ------
     ConfigError
-        The suffix is none of .traj, .xyz and .extxyz.
+        Not a structure with atoms, at finite positions, and a calculator.
     """
-    if Path(path).suffix not in (".traj", ".xyz", ".extxyz"):
-        raise ConfigError(f"The trajectory '{path}' must end in .traj, .xyz or .extxyz.")
+    if not isinstance(atoms, Atoms) or len(atoms) == 0:
+        raise ConfigError(f"One structure with atoms is needed, an ase.Atoms, got {type(atoms).__name__}.")
+    if calc is None and atoms.calc is None:
+        raise ConfigError("The atoms have no calculator; set atoms.calc, for example to LODECalculator(...).")
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+        raise ConfigError("Positions or cell are not finite; check where the structure comes from.")
+
+
+def check_outputs(**paths):
+    """Refuse output files that cannot be written, or continued.
+
+    Parameters
+    ----------
+    **paths : path-like or None
+        By the names in `ENDINGS`.
+
+    Raises
+    ------
+    ConfigError
+        A wrong ending, a folder, or one file for two things.
+    """
+    paths = {name: Path(path) for name, path in paths.items() if path is not None}
+    for name, path in paths.items():
+        if ENDINGS[name] and path.suffix not in ENDINGS[name]:
+            raise ConfigError(f"The {name} '{path}' must end in {' or '.join(ENDINGS[name])}.")
+        if path.is_dir():
+            raise ConfigError(f"The {name} '{path}' is a folder; give a file.")
+    if len({path.resolve() for path in paths.values()}) < len(paths):
+        raise ConfigError(f"{', '.join(paths)} need files of their own, got {', '.join(map(str, paths.values()))}.")
 
 
 def snapshot(atoms):

@@ -10,7 +10,7 @@ import numpy as np
 from ase.data import covalent_radii
 from ase.data.colors import jmol_colors
 
-from ase_lode.dynamics.bonds import Bonds
+from ase_lode.dynamics.bonds import NONMETALS, Bonds
 
 #: Most points of a curve, frames, and atoms in all frames together (12 bytes each) on a page.
 POINTS, FRAMES, ATOMS = 2000, 400, 300_000
@@ -41,6 +41,7 @@ def write_page(path, columns, panels, axis, trajectory, atoms, note):
     name, label = axis
     frames = read_frames(trajectory, len(atoms)) or [_stamped(atoms, name, columns[name])]
     thin = slice(None, None, max(1, len(columns[name]) // POINTS))
+    nonmetals = NONMETALS[atoms.numbers]
     present = {text: [n for n in names if n in columns] for text, names in panels.items()}
     data = {
         "note": f"{atoms.get_chemical_formula()}, {len(atoms)} atoms; {note}", "xlabel": label,
@@ -48,6 +49,8 @@ def write_page(path, columns, panels, axis, trajectory, atoms, note):
         "panels": [{"label": text, "curves": [{"name": n, "values": _numbers(columns[n][thin])} for n in names]}
                    for text, names in present.items() if names],
         "times": [float(frame.info[name]) for frame in frames], "periodic": bool(atoms.pbc.any()),
+        # Beside nonmetals, metals are cations, or a surface whose own bonds would hide what lies on it.
+        "unbound": (nonmetals.any() & ~nonmetals).tolist(),
         "radii": np.round(covalent_radii[atoms.numbers], 2).tolist(),
         "colours": ["#" + "".join(f"{round(255 * c):02x}" for c in jmol_colors[number]) for number in atoms.numbers],
         "positions": _base64(gathered(frames)),

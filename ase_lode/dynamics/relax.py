@@ -6,9 +6,18 @@ from typing import NamedTuple
 import numpy as np
 from ase import Atoms, units
 
-from ase_lode.dynamics.observers import Frames, Log, Progress, check_trajectory, has_stress, keep_frame, prepare_output
+from ase_lode.dynamics.observers import (
+    Frames,
+    Log,
+    Progress,
+    check_outputs,
+    check_structure,
+    has_stress,
+    keep_frame,
+    prepare_output,
+)
 from ase_lode.dynamics.plots import RELAX_AXIS, RELAX_PANELS, Pictures
-from ase_lode.dynamics.settings import nearest, whole
+from ase_lode.dynamics.settings import is_number, nearest, whole
 from ase_lode.errors import ConfigError, LODEError, SimulationError
 
 #: ASE's optimizers by lower-case name; without ODE12r, which cannot step, and CellAwareBFGS, which takes no other cell.
@@ -70,14 +79,13 @@ def relax(atoms, fmax=0.02, optimizer="lbfgs", cell="none", pressure_GPa=0.0, sy
     """
     steps = whole("steps", steps, 0)
     _check(atoms, fmax, optimizer, cell, pressure_GPa)
-    if trajectory is not None:
-        check_trajectory(trajectory)
+    if plot is not None and log is None:
+        log = Path(plot).with_suffix(".csv")
+    check_outputs(trajectory=trajectory, log=log, plot=plot)
     try:
         atoms.get_forces()  # what the calculator refuses leaves no files
     except (ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
         raise SimulationError(f"The calculator refused the structure: {str(error).rstrip('.')}.") from error
-    if plot is not None and log is None:
-        log = Path(plot).with_suffix(".csv")
     prepare_output(trajectory, log, plot)
     constraints = list(atoms.constraints)
     try:
@@ -90,16 +98,15 @@ def relax(atoms, fmax=0.02, optimizer="lbfgs", cell="none", pressure_GPa=0.0, sy
 
 
 def _check(atoms, fmax, optimizer, cell, pressure_GPa):
-    if atoms.calc is None:
-        raise ConfigError("The atoms have no calculator; set atoms.calc, for example to LODECalculator(...).")
-    if not (np.isfinite(fmax) and fmax > 0):
+    check_structure(atoms)
+    if not (is_number(fmax) and fmax > 0):
         raise ConfigError(f"fmax must be a positive number in eV/Å, got {fmax!r}.")
     if str(optimizer).lower() not in OPTIMIZERS:
         raise ConfigError(f"Unknown optimizer '{optimizer}'; use one of {', '.join(OPTIMIZERS)}.")
     if cell not in CELLS:
         raise ConfigError(f"Unknown cell '{cell}'; {nearest(cell, list(CELLS))}")
-    if not np.isfinite(pressure_GPa):
-        raise ConfigError(f"pressure_GPa must be finite, got {pressure_GPa!r}.")
+    if not is_number(pressure_GPa):
+        raise ConfigError(f"pressure_GPa must be a finite number, got {pressure_GPa!r}.")
     if pressure_GPa != 0 and cell in ("none", "shape"):
         raise ConfigError(f"A pressure has no effect with cell='{cell}', which keeps the volume; use 'full', 'volume' "
                           "or 'xy'.")
@@ -188,6 +195,7 @@ class _Outputs:
         self.step = step
         if self.frames is not None:
             self.frames.write(self.atoms, step=step)
+            self.frames.flush()
         if self.rows is not None:
             values = [step, float(energy), largest]
             values += [self.atoms.get_volume()] if self.cell else []

@@ -87,7 +87,7 @@ class Settings:
             raise ConfigError(f"{self.ensemble} keeps the cell; for a pressure choose one of "
                               f"{', '.join(CONSTANT_PRESSURE)}.")
         for name in ("timestep_fs", "friction_per_ps", "taut_fs", "taup_fs"):
-            if not (_is_number(getattr(self, name)) and getattr(self, name) > 0):
+            if not (is_number(getattr(self, name)) and getattr(self, name) > 0):
                 raise ConfigError(f"{name} must be a positive number, got {getattr(self, name)!r}.")
         for name in ("log_interval", "trajectory_interval", "checkpoint_interval"):
             setattr(self, name, whole(name, getattr(self, name), 1))
@@ -128,7 +128,7 @@ class Settings:
 
 def whole(name, value, lowest):
     """An integer no smaller than `lowest`."""
-    if isinstance(value, bool) or not _is_number(value) or value != int(value) or value < lowest:
+    if not is_number(value) or value != int(value) or value < lowest:
         raise ConfigError(f"{name} must be a whole number of at least {lowest}, got {value!r}.")
     return int(value)
 
@@ -139,15 +139,16 @@ def nearest(name, known):
     return f"did you mean '{close[0]}'?" if close else f"use one of {', '.join(known)}."
 
 
-def _is_number(value):
+def is_number(value):
+    """Whether a value is one finite number."""
     try:
-        return math.isfinite(value)
+        return not isinstance(value, bool) and math.isfinite(value)
     except TypeError:
         return False
 
 
 def _ramp(name, value):
     ends = list(value) if isinstance(value, (list, tuple)) else [value, value]
-    if len(ends) != 2 or not all(_is_number(end) for end in ends):
+    if len(ends) != 2 or not all(is_number(end) for end in ends):
         raise ConfigError(f"{name} must be a number or [start, end], got {value!r}.")
     return [float(end) for end in ends]

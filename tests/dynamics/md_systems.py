@@ -108,6 +108,13 @@ def slab():
     return atoms
 
 
+def cluster():
+    """Four isolated copper atoms."""
+    atoms = copper((1, 1, 1))
+    atoms.cell, atoms.pbc = None, False
+    return atoms
+
+
 def water():
     """An isolated molecule."""
     atoms = molecule("H2O")

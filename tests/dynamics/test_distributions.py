@@ -22,7 +22,7 @@ def dimers(count):
     positions = np.zeros((2 * count, 3))
     positions[::2, 0] = positions[1::2, 0] = 10.0 * np.arange(count)
     positions[1::2, 2] = 1.0
-    atoms = Atoms(["N"] * (2 * count), positions=positions)
+    atoms = Atoms(["Na"] * (2 * count), positions=positions)
     atoms.calc = Springs()
     return atoms
 

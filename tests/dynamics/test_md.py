@@ -6,17 +6,17 @@ import json
 import numpy as np
 import pytest
 from ase import Atoms, units
-from ase.build import molecule
+from ase.build import bulk, molecule
 from ase.constraints import FixAtoms, FixBondLengths
 from ase.io import read
-from dynamics.md_systems import Faulty, Free, PureEMT, Springs, copper, slab, water
+from dynamics.md_systems import Faulty, Free, PureEMT, Springs, cluster, copper, slab, water
 
 from ase_lode.dynamics import run_md
 from ase_lode.dynamics.checkpoint import read_checkpoint
 from ase_lode.dynamics.page import gathered
 from ase_lode.dynamics.settings import CONSTANT_PRESSURE, CONSTANT_VOLUME
 from ase_lode.dynamics.velocities import degrees_of_freedom, draw_velocities
-from ase_lode.errors import ConfigError, LODEError, SimulationError
+from ase_lode.errors import ConfigError, SimulationError
 
 
 def columns(path):
@@ -239,7 +239,9 @@ def test_an_explosion_stops():
     ({"temperature_K": "hot"}, "number"), ({"timestep_fs": 0}, "positive"), ({"steps": -1}, "steps"),
     ({"steps": 2.5}, "whole"), ({"ensemble": "nve", "temperature_K": [1, 2]}, "ramp"), ({"pressure_GPa": 1}, "npt-mtk"),
     ({"log_interval": 0}, "log_interval"), ({"trajectory": "md.pdb"}, "extxyz"), ({"checkpoint": "md.chk"}, "npz"),
-    ({"taut_fs": float("nan")}, "taut_fs"), ({"temperature_K": 0}, "above 0")])
+    ({"taut_fs": float("nan")}, "taut_fs"), ({"temperature_K": 0}, "above 0"), ({"temperature_K": True}, "number"),
+    ({"plot": "md.jpg"}, "png"), ({"plot": "md.html"}, "png"), ({"trajectory": "md.xyz", "log": "md.xyz"}, "own"),
+    ({"log": "."}, "folder")])
 def test_bad_settings_are_refused(options, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=words):
@@ -266,7 +268,23 @@ def test_structures_that_do_not_fit_are_refused():
         atoms = water()
         atoms.set_constraint(FixBondLengths([[0, 1]]))
         run_md(atoms, "nvt-nhc")
-    with pytest.raises(LODEError, match="no degree of freedom"):
+    with pytest.raises(ConfigError, match="an ase.Atoms, got list"):
+        run_md([copper()], calc=PureEMT())
+    with pytest.raises(ConfigError, match="not finite"):
+        atoms = copper()
+        atoms.positions[0, 0] = np.nan
+        run_md(atoms)
+    with pytest.raises(ConfigError, match="stiff bonds of so small a molecule .3 of 22 atoms.*nvt-langevin"):
+        run_md(water(), "nvt-nhc")
+    with pytest.raises(ConfigError, match="no degree of freedom"):
+        atoms = water()
+        atoms.set_constraint(FixBondLengths([[0, 1], [0, 2], [1, 2]]))
+        run_md(atoms, "nvt-bussi")
+    with pytest.raises(ConfigError, match="choose nve"):
+        atoms = copper()
+        atoms.set_constraint(FixAtoms(range(len(atoms))))
+        run_md(atoms, "nvt-langevin")
+    with pytest.raises(ConfigError, match="no degree of freedom"):
         atoms = copper()[:1]
         atoms.calc = PureEMT()
         run_md(atoms, "nvt-bussi")
@@ -384,6 +402,15 @@ def test_page_gathers_molecules_in_the_cell():
     assert (gathered([chain])[0] == chain.positions).all()
 
 
+def test_page_knows_what_binds(tmp_path):
+    """Cations are closer to each other than covalent radii say; a metal alone is bonded."""
+    salt = bulk("NaCl", "rocksalt", a=5.6)
+    salt.calc = Free()
+    for atoms, unbound in ((salt, [True, False]), (copper((1, 1, 1)), [False] * 4)):
+        run_md(atoms, steps=1, plot=tmp_path / "md.png", quiet=True)
+        assert page_of(tmp_path / "md.html")["unbound"] == unbound
+
+
 def test_page_without_trajectory_and_of_a_failed_run(tmp_path):
     atoms = copper()
     atoms.calc = Faulty("nan", after=8)
@@ -438,12 +465,12 @@ def test_memory_does_not_grow(tmp_path):
 @pytest.mark.parametrize("ensemble", ["nvt-bussi", "nvt-nhc"])
 def test_a_rotation_that_was_given_stays(monkeypatch, ensemble):
     monkeypatch.setattr("ase_lode.dynamics.ensembles.DRIFT_INTERVAL", 5)
-    atoms = water()
+    atoms = cluster()
     draw_velocities(atoms, 300, np.random.default_rng(0))
     momenta = atoms.get_momenta()
-    momenta[1:, 0] += [1.0, -1.0]
+    momenta[:2, 0] += [10.0, -10.0]
     atoms.set_momenta(momenta)
-    assert degrees_of_freedom(atoms) == 6
+    assert degrees_of_freedom(atoms) == 9
     axis = atoms.get_angular_momentum()
     run_md(atoms, ensemble, steps=20, quiet=True)
     assert np.allclose(atoms.get_momenta().sum(axis=0), 0, atol=1e-10)

@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 import pytest
-from ase import units
+from ase import Atoms, units
 from ase.build import bulk
 from ase.constraints import FixAtoms
 from ase.io import read
@@ -138,13 +138,18 @@ def test_the_last_good_frame_is_kept(tmp_path, fault, words):
 @pytest.mark.parametrize(("options", "words"), [
     ({"optimizer": "newton"}, "lbfgs, bfgs"), ({"cell": "fulll"}, "did you mean 'full'"), ({"fmax": 0}, "fmax"),
     ({"pressure_GPa": 1}, "no effect"), ({"cell": "full", "pressure_GPa": float("nan")}, "finite"),
-    ({"steps": -1}, "steps"), ({"trajectory": "a.pdb"}, "extxyz")])
+    ({"steps": -1}, "steps"), ({"trajectory": "a.pdb"}, "extxyz"), ({"fmax": "small"}, "fmax"),
+    ({"cell": "full", "pressure_GPa": [0, 1]}, "finite"), ({"plot": "a.pdf"}, "png"),
+    ({"trajectory": "a.xyz", "log": "a.xyz"}, "own")])
 def test_bad_options_are_refused(options, words):
     with pytest.raises(ConfigError, match=words):
         relax(copper(), quiet=True, **options)
 
 
 def test_structures_that_do_not_fit_are_refused():
+    for nothing in (None, [copper()], Atoms(calculator=PureEMT())):
+        with pytest.raises(ConfigError, match="an ase.Atoms"):
+            relax(nothing)
     atoms = copper()
     atoms.calc = None
     with pytest.raises(ConfigError, match="no calculator"):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from ase.constraints import FixAtoms
 from ase.io import read
-from dynamics.md_systems import PureEMT, copper, slab, water
+from dynamics.md_systems import PureEMT, cluster, copper, slab, water
 
 from ase_lode.dynamics import run_md
 from ase_lode.errors import ConfigError, SimulationError
@@ -83,11 +83,12 @@ def test_periodic(tmp_path, ensemble, ramp):
 
 
 @pytest.mark.parametrize("ensemble", ENSEMBLES[:4])
-def test_molecule(tmp_path, ensemble):
+def test_isolated(tmp_path, ensemble):
+    make = cluster if ensemble == "nvt-nhc" else water
     options = {"ensemble": ensemble, "timestep_fs": 0.5}
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    first = run_md(water(), **settings(whole, checkpoint_interval=7, **options)).atoms
-    second = killed_and_restarted(water(), parts, 16, 7, **options)
+    first = run_md(make(), **settings(whole, checkpoint_interval=7, **options)).atoms
+    second = killed_and_restarted(make(), parts, 16, 7, **options)
     assert_same(first, second, whole, parts)
 
 
@@ -169,6 +170,12 @@ def test_what_a_restart_refuses(tmp_path):
             run_md(restart=checkpoint, calc=PureEMT())
     with pytest.raises(FileNotFoundError):
         run_md(restart=tmp_path / "missing.npz", calc=PureEMT())
+
+
+def test_what_a_kill_leaves_of_a_checkpoint_does_not_stay(tmp_path):
+    (tmp_path / ".c.npz").write_bytes(b"half a checkpoint")
+    run_md(copper(), steps=1, checkpoint=tmp_path / "c.npz", quiet=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["c.npz"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device /dev/full")
