@@ -9,6 +9,8 @@ from ase_lode.errors import StructureError
 
 #: A cell whose smallest height is below this fraction of its longest vector is singular for every purpose here.
 SINGULAR = 1e-6
+#: Largest coordinate and cell vector in Å: a millimetre, where double precision leaves 1e-9 Å.
+LARGEST = 1e7
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class System:
         Raises
         ------
         StructureError
-            No atoms, positions, cell or charge that are not finite, or a singular cell along the periodic directions.
+            No atoms, positions, cell or charge that are not finite, positions or periodic vectors beyond `LARGEST`, or
+            a singular cell along the periodic directions.
         """
         if len(atoms) == 0:
             raise StructureError("The structure has no atoms; give at least one.")
@@ -86,6 +89,10 @@ class System:
         if not np.isfinite(positions).all():
             row = int(np.argmax(~np.isfinite(positions).all(axis=1)))
             raise StructureError(f"Positions are not finite (first at atom {row}); check the structure's source.")
+        if abs(positions).max() > LARGEST:
+            row = int(np.argmax(abs(positions).max(axis=1)))
+            raise StructureError(f"Atom {row} is more than {LARGEST:.0e} Å from the origin; move the structure there, "
+                                 "and remove atoms that have left it.")
         pbc = np.array(atoms.pbc, dtype=bool)
         charge = _number(atoms.info.get("charge", 0.0) if charge is None else charge)
         return cls(atoms.get_atomic_numbers().astype(np.int64), positions,
@@ -109,11 +116,14 @@ def standard_cell(cell, pbc):
     Raises
     ------
     StructureError
-        Periodic vectors that are not finite, zero or linearly dependent.
+        Periodic vectors that are not finite, longer than `LARGEST`, zero or linearly dependent.
     """
     periodic = cell[pbc]
     if not np.isfinite(periodic).all():
         raise StructureError("The cell is not finite; check the structure's source.")
+    if abs(periodic).max(initial=0.0) > LARGEST:
+        raise StructureError(f"The cell has a periodic vector of more than {LARGEST:.0e} Å; set atoms.pbc = False "
+                             "along directions of vacuum.")
     if len(periodic):
         lengths = np.linalg.norm(periodic, axis=1)
         singular = np.linalg.svd(periodic, compute_uv=False)[-1]

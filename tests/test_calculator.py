@@ -251,6 +251,28 @@ def test_values_that_are_not_finite():
         energy_and_forces(isolated, calculator())
 
 
+@pytest.mark.parametrize("pbc", [(False, False, False), (True, False, False), (True, True, False), (True, True, True)])
+@pytest.mark.parametrize("distance", [1e9, 1e300])
+def test_distances_beyond_double_precision(distance, pbc):
+    atoms = bulk()
+    atoms.pbc = pbc
+    atoms.positions[3] += distance
+    with pytest.raises(StructureError, match="Atom 3 is more than 1e.07 Å from the origin; move.*remove"):
+        energy_and_forces(atoms, calculator())
+
+
+@pytest.mark.parametrize("length", [1e9, 1e150, 1e300])
+@pytest.mark.parametrize("thin", [True, False])
+def test_cells_beyond_double_precision(length, thin):
+    """A search for neighbours along a thin one would take all memory."""
+    atoms = bulk()
+    atoms.cell[2] = [0, 0, length]
+    if not thin:
+        atoms.cell[:] = length * np.eye(3)
+    with pytest.raises(StructureError, match="periodic vector of more than 1e.07 Å; set atoms.pbc = False"):
+        energy_and_forces(atoms, calculator())
+
+
 @pytest.mark.parametrize("vectors", [np.zeros((3, 3)), np.diag([5.0, 5.0, 0.0]), np.outer([1, 2, 3], [1, 1, 1]) * 2.0,
                                      [[5, 0, 0], [0, 5, 0], [0, 5, 1e-9]]])
 def test_singular_cells(vectors):

@@ -129,8 +129,9 @@ class ParticleMesh:
             shape.append(n)
         if prod(shape) > MOST_POINTS + MOST_PER_ATOM * len(system):
             raise StructureError(f"The particle mesh would need {' x '.join(map(str, shape))} points; set atoms.pbc = "
-                                 "False along directions of vacuum, take shorter vectors for a skewed cell "
-                                 "(ase.build.niggli_reduce), or choose a larger tolerance.")
+                                 "False along directions of vacuum, remove atoms that have left along free ones, take "
+                                 "shorter vectors for a skewed cell (ase.build.niggli_reduce), or choose a larger "
+                                 "tolerance.")
         return Grid(cell, tuple(shape), periodic, self._filled(shape, periodic))
 
     def _spacings(self, cell):

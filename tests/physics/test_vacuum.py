@@ -1,5 +1,7 @@
 """Slabs, wires and molecules are the limits of boxes with ever more vacuum, for strengths that sum to zero or p > 3."""
 
+from math import prod
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -68,3 +70,14 @@ def test_fields_of_short_range_are_limits_for_any_strengths(exponent, kind):
     powers = [0] + [first + 2 * n for n in range(len(lengths) - 1)]
     found = extrapolate(lengths, [values(boxed(atoms, length)) for length in lengths], powers)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6 * abs(expected).max())
+
+
+@pytest.mark.parametrize("tolerance, length", [(1e-5, 200), (1e-5, 500), (1e-9, 100)])
+@pytest.mark.parametrize("n_atoms", [2, 20])
+def test_molecules_in_vast_periodic_boxes_take_moderate_meshes(n_atoms, tolerance, length):
+    """Half a gigabyte at most: long reaches over few pairs make meshes of vacuum coarse."""
+    config = FieldConfig(exponent=1, max_angular=2, cutoff=4.0, cutoff_width=2.0, sources="elements")
+    atoms = molecule(n_atoms)
+    atoms.cell, atoms.pbc = length * np.eye(3), True
+    system = System.from_atoms(atoms)
+    assert prod(ExteriorField(config, ELEMENTS, tolerance).split(system).mesh.grid(system).shape) < 2e7
