@@ -45,12 +45,12 @@ class Wells:
         return state, np.zeros((len(state), 3, 3))
 
 
-def samples(k, count, forces=True):
+def samples(k, count):
     """Structures of the wells at the temperature KT."""
     rng = np.random.default_rng(1)
     away = rng.normal(size=(count, len(Wells.sites), 3)) * np.sqrt(KT / abs(k))
     return [Sample(Structure(System(np.ones(16, np.int64), Wells.sites + x, np.eye(3), np.zeros(3, bool)),
-                             forces=-k * x if forces else None), Wells(), None) for x in away]
+                             forces=-k * x), Wells(), None) for x in away]
 
 
 def test_walks_keep_the_temperature_of_the_labels_and_carry_mean_labels():
@@ -65,9 +65,14 @@ def test_walks_keep_the_temperature_of_the_labels_and_carry_mean_labels():
         assert sample.energy == pytest.approx(16 * 0.3 + 0.375 * np.sum(K * x**2))
 
 
-def test_no_forces_and_no_minima():
+def test_no_forces_are_refused_before_any_training(tiny_network):
+    tiny_network["model"]["head"] = {**tiny_network["model"]["head"], "committee": 2}
+    tiny_network["data"]["train"]["forces"] = None
     with pytest.raises(DataError, match="needs forces"):
-        taught(Wells(), [row(K)], samples(K, 2, forces=False), Progress(quiet=True), 0)
+        train(tiny_network, check=True, quiet=True)
+
+
+def test_no_minima():
     assert taught(Wells(), [row(-K)], samples(K, 2), Progress(quiet=True), 0) == []
 
 
