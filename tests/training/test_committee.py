@@ -65,6 +65,11 @@ def test_walks_keep_the_temperature_of_the_labels_and_carry_mean_labels():
         assert sample.energy == pytest.approx(16 * 0.3 + 0.375 * np.sum(K * x**2))
 
 
+def test_only_some_structures_of_a_large_set_are_left(monkeypatch):
+    monkeypatch.setattr("ase_lode.training.committee.ATOMS", 10 * len(Wells.sites))
+    assert len(taught(Wells(), [row(K)], samples(K, 20), Progress(quiet=True), 0)) == 10 * DRAWN
+
+
 def test_no_forces_are_refused_before_any_training(tiny_network):
     tiny_network["model"]["head"] = {**tiny_network["model"]["head"], "committee": 2}
     tiny_network["data"]["train"]["forces"] = None
