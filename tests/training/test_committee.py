@@ -8,10 +8,12 @@ import pytest
 from ase_lode import load_potential
 from ase_lode.errors import DataError
 from ase_lode.system import System
-from ase_lode.training import train
+from ase_lode.training import network_training, train
 from ase_lode.training.committee import DRAWN, taught
 from ase_lode.training.dataset import Structure
+from ase_lode.training.last_layers import LastLayers
 from ase_lode.training.network import Sample
+from ase_lode.training.optimise import Optimiser
 from ase_lode.training.progress import Progress
 
 KT = 0.03
@@ -90,3 +92,30 @@ def test_a_committee_teaches_a_potential(tiny_network, tmp_path, monkeypatch):
     loaded = load_potential(tmp_path / "out" / "tiny.lode")
     assert loaded.header["training"]["committee"] == 2 and abs(loaded.weights - alone.weights).max() > 1e-4
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["metrics.yaml", "report.html", "tiny.lode"]
+
+
+class Stopped(Exception):
+    """The run was interrupted."""
+
+
+def test_a_run_that_is_stopped_in_every_phase_ends_with_the_same_bytes(tiny_network, tmp_path, monkeypatch):
+    monkeypatch.setattr("ase_lode.training.committee._curvature", lambda *_: 1e6)  # slow: these labels have no minimum
+    tiny_network["model"]["head"] = {**tiny_network["model"]["head"], "committee": 1}
+    train(tiny_network, quiet=True)
+    whole = (tmp_path / "out" / "tiny.lode").read_bytes()
+    (tmp_path / "out" / "tiny.lode").unlink()
+    phases = [(Optimiser, "_step", 17), (network_training, "taught", 1), (Optimiser, "_step", 17),
+              (LastLayers, "solve", 1)]  # a member, structures for the committee, its pupil, last layers
+    for owner, name, last in phases:
+        work, left = getattr(owner, name), iter(range(last - 1))
+
+        def stopping(*arguments, work=work, left=left):
+            if next(left, None) is None:
+                raise Stopped
+            return work(*arguments)
+
+        with monkeypatch.context() as patch, pytest.raises(Stopped):
+            patch.setattr(owner, name, stopping)
+            train(tiny_network, quiet=True)
+    train(tiny_network, quiet=True)
+    assert (tmp_path / "out" / "tiny.lode").read_bytes() == whole
