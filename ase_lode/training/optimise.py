@@ -76,7 +76,7 @@ class Run:
     def load(cls, path, key, rng):
         """The run of a checkpoint, or None if there is none of this configuration and data."""
         try:
-            with np.load(path, allow_pickle=False) as content:
+            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as content:
                 arrays = dict(content)
             note = json.loads(str(arrays.pop("note")))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
@@ -185,7 +185,7 @@ class Optimiser:
         """Step per learning rate of every parameter, relative to its size."""
         one, two = MOMENTS
         first, second = run.first / (1 - one**run.step), run.second / (1 - two**run.step)
-        result = first / (np.sqrt(second) + 1e-12 * np.sqrt(second.max()))
+        result = first / np.maximum(np.sqrt(second) + 1e-12 * np.sqrt(second.max()), 1e-300)  # no gradient, no step
         momenta = self._network.unpack(self._sizes * (one * run.first + (1 - one) * gradient))
         for name, part in self._network.unpack(result).items():
             if part.ndim == 3:
