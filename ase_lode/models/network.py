@@ -120,7 +120,7 @@ class Network:
                        for name, sources, outputs in (("first", {"density": n * lanes}, padded(self._energy + 1)),
                                                       ("second", second, LANES))]
         self.shapes = self.passes[0].shapes | self.passes[1].shapes
-        self._species, self._centres = None, {}
+        self._kept = None, {}  # rows of the chunks, of the last species that were evaluated
 
     def graph(self, system, neighbors, n_threads=1):
         """The graph of one structure."""
@@ -238,13 +238,15 @@ class Network:
         virial : array, shape (3, 3)
         """
         n, pairs, (one, two) = len(graph.species), graph.pairs, self.passes
-        if not np.array_equal(self._species, graph.species):
-            self._species, self._centres = graph.species, {}
+        species, rows = self._kept  # both at once: another thread may evaluate other species meanwhile
+        if not np.array_equal(species, graph.species):
+            rows = {}
+            self._kept = graph.species, rows
         outputs = np.empty((n, padded(self._energy + 1)))
         scalars, states = np.empty((n, len(self.elements) * self.density.lanes)), {}
 
         def forward(a, b):
-            chunk, centres = self._chunk(graph, a, b)
+            chunk, centres = self._chunk(graph, rows, a, b)
             own = self.own(chunk, graph.species)
             outputs[a:b], state = one.compute(parameters, centres, [own])
             scalars[a:b], states[a] = own[:, 0], (chunk, centres, one.lean(state))
@@ -289,11 +291,11 @@ class Network:
         """Parameters in the form that makes many evaluations fast."""
         return self.passes[0].prepared(parameters) | self.passes[1].prepared(parameters)
 
-    def _chunk(self, graph, a, b):
-        """Pairs of the centres a to b, and their rows; rows are kept for the next structure of the same species."""
-        if (a, b) not in self._centres:
-            self._centres[a, b] = Centres.of(graph.species[a:b], self._l_max)
-        return replace(graph.pairs, first=graph.pairs.first[a:b + 1]), self._centres[a, b]
+    def _chunk(self, graph, rows, a, b):
+        """Pairs of the centres a to b, and their `Centres`, kept in `rows` for the next structure of these species."""
+        if (a, b) not in rows:
+            rows[a, b] = Centres.of(graph.species[a:b], self._l_max)
+        return replace(graph.pairs, first=graph.pairs.first[a:b + 1]), rows[a, b]
 
     def _d_outputs(self, graph, d_strengths, d_charges, d_energies):
         """dE/d(outputs) of the first pass."""

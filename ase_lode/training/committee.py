@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from ase_lode.errors import DataError
 from ase_lode.training.metrics import voigt
-from ase_lode.training.network import Sample, join
+from ase_lode.training.network import Sample, join, thinned
 
 #: Structures drawn from each labelled one, and the steps of dynamics between them.
 DRAWN, STEPS = 8, 15
+#: Atoms at most of the labelled structures that are left.
+ATOMS = 50_000
 #: Labelled structures of which the curvature is taken.
 PROBED = 40
 #: Step times the root of the mean curvature: the stiffest bond is some eight times stiffer and still stable.
@@ -25,10 +26,10 @@ BATCH = 16
 def taught(network, members, samples, progress, seed):
     """Structures near the labelled ones, with the committee's mean as labels.
 
-    Every labelled structure is left with random velocities at the temperature of the data and followed at constant
-    energy on the first member's surface. Masses decide when a system is somewhere, not where, so all are one. The
-    temperature is the configurational one, kT = <|∇E|²>/<∇²E> (Butler et al., J. Chem. Phys. 109, 6519 (1998)), of the
-    labelled forces and the first member's curvature.
+    Every labelled structure, or as many of a large set as hold `ATOMS` atoms, is left with random velocities at the
+    temperature of the data and followed at constant energy on the first member's surface. Masses decide when a system
+    is somewhere, not where, so all are one. The temperature is the configurational one, kT = <|∇E|²>/<∇²E> (Butler et
+    al., J. Chem. Phys. 109, 6519 (1998)), of the labelled forces and the first member's curvature.
 
     Parameters
     ----------
@@ -36,21 +37,14 @@ def taught(network, members, samples, progress, seed):
     members : list of array
         Weights of the committee.
     samples : list of Sample
-        Labelled structures.
+        Labelled structures, some with forces.
     progress : Progress
     seed : int
 
     Returns
     -------
     list of Sample
-
-    Raises
-    ------
-    DataError
-        No structure has forces.
     """
-    if all(s.forces is None for s in samples):
-        raise DataError("A committee needs forces to find structures; name data.train.forces or set head.committee: 0.")
     rng = np.random.default_rng([seed, 3])
     references = np.mean([weights[network.n_parameters:] for weights in members], axis=0)
     members = [network.unpack(weights) for weights in members]
@@ -61,9 +55,10 @@ def taught(network, members, samples, progress, seed):
         return []
     speed, stride = np.sqrt(np.mean(forces**2) / curvature), STRIDE / np.sqrt(curvature)
     largest = BEYOND * abs(forces).max()
-    result, batches = [], range(0, len(samples), BATCH)
+    starts = thinned(samples, ATOMS)
+    result, batches = [], range(0, len(starts), BATCH)
     for start in progress.track(batches, "structures for the committee", len(batches)):
-        walkers = [(s, speed * rng.standard_normal((len(s), 3))) for s in samples[start:start + BATCH]]
+        walkers = [(s, speed * rng.standard_normal((len(s), 3))) for s in starts[start:start + BATCH]]
         for _ in range(DRAWN):
             for _ in range(STEPS):
                 walkers = _step(network, members[0], walkers, stride, largest)

@@ -1,17 +1,17 @@
 """The last layers of a trained network as the linear model that they are: solved, and drawn from their posterior."""
 
-import copy
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from ase_lode.training.metrics import voigt
-from ase_lode.training.network import errors, join
+from ase_lode.training.network import errors, in_order, join, thinned
 
 #: Random directions in which forces of a structure enter, and how many more of them than columns there are in all.
 DIRECTIONS, ROWS = 8, 12
+#: Atoms at most of the structures that are solved for, or all of a large data set would take longer than its training;
+#: and structures whose rows are in memory together.
+ATOMS, BLOCK = 100_000, 2_000
 #: Displacement in Å, and strain, of the differences of features.
 STEP, STRAIN = 1e-4, 1e-5
 #: Steps at most, and what keeps each near its start, relative to the mean curvature.
@@ -39,7 +39,7 @@ class LastLayers:
     row : array
         All parameters, see `Loss`.
     samples : list of Sample
-        Labelled structures.
+        Labelled structures, of which at most `ATOMS` atoms are used.
     spreads : dict of str to float
         The labels that are fitted, and about how large they are.
     seed, n_threads : int
@@ -48,7 +48,7 @@ class LastLayers:
     """
 
     def __init__(self, network, row, samples, spreads, seed, n_threads, free_references=True):
-        self._network, self._samples, self._spreads = network, samples, spreads
+        self._network, self._samples, self._spreads = network, thinned(samples, ATOMS), spreads
         self._seed, self._n_threads = seed, n_threads
         self.row, self._alone = row, network.isolated_last_features(network.unpack(row))
         self._columns = self._alone.size + (len(network.elements) if free_references else 0)
@@ -78,10 +78,14 @@ class LastLayers:
             residuals = {kind: values + length * changes[kind] for kind, values in residuals.items()}
 
     def draws(self, count):
-        """Deviations of the weights drawn from their posterior, (draws, passes, elements, hidden), to be scaled."""
+        """Deviations of the weights drawn from their posterior, (draws, passes, elements, hidden), to be scaled.
+
+        Zero where no energy depends on any of the weights, as in single atoms.
+        """
         n = self._alone.size
         values, vectors = np.linalg.eigh(self._matrix(self._weights(self._residuals(self.row)))[:n, :n])
-        spread = 1.0 / np.sqrt(np.maximum(values, 0.0) + PRIOR * values.mean())
+        floor = PRIOR * values.mean()
+        spread = 1.0 / np.sqrt(np.maximum(values, 0.0) + floor) if floor > 0 else np.zeros(n)
         rng = np.random.default_rng([self._seed, 2])
         return (rng.standard_normal((count, n)) * spread @ vectors.T).reshape(count, *self._alone.shape)
 
@@ -129,7 +133,11 @@ class LastLayers:
                                                         STRAIN * sample.system.measure) for strain in STRAINS])
             return found
 
-        return {kind: found.T @ found for kind, found in self._gathered(rows).items()}
+        grams = {}
+        for start in range(0, len(self._samples), BLOCK):
+            for kind, found in self._gathered(rows, slice(start, start + BLOCK)).items():
+                grams[kind] = grams.get(kind, 0.0) + found.T @ found
+        return grams
 
     def _residuals(self, row):
         """Residuals by label, those of one structure after those of the other."""
@@ -192,15 +200,9 @@ class LastLayers:
         features = network.last_features(state, sample.species) - self._alone * sample.counts[:, None]
         return np.concatenate([features.ravel(), sample.counts])[:self._columns]
 
-    def _gathered(self, work):
-        """``work(network, number, sample)`` of all structures, which gives arrays by label, joined in their order."""
-        def share(k):
-            network = copy.deepcopy(self._network)
-            return [work(network, number, self._samples[number])
-                    for number in range(k, len(self._samples), self._n_threads)]
-
-        with threadpool_limits(1), ThreadPoolExecutor(self._n_threads) as pool:
-            parts = list(pool.map(share, range(self._n_threads)))
-        found = [parts[number % self._n_threads][number // self._n_threads] for number in range(len(self._samples))]
+    def _gathered(self, work, part=slice(None)):
+        """``work(network, number, sample)`` of structures, which gives arrays by label, joined in their order."""
+        numbered = list(enumerate(self._samples))[part]
+        found = in_order(lambda network, item: work(network, *item), self._network, numbered, self._n_threads)
         return {kind: np.concatenate([here[kind] for here in found if kind in here])
                 for kind in self._spreads if any(kind in here for here in found)}

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from ase_lode.models.baseline import compositions
 from ase_lode.models.network import Graph, Part
@@ -20,6 +19,8 @@ DISPLACEMENT, STRAIN = 1e-5, 1e-6
 SHARES = 2
 #: Size of the last layers' weights at the start, relative to one that keeps the variance.
 OUTPUT = 0.1
+#: Sources met by fewer centres than this share count as if so many met them.
+MET = 0.1
 
 
 class Sample:
@@ -138,8 +139,7 @@ class Loss:
         def work(share):
             return self._share(self._copies[share], parameters, shares[share], energy_weight)
 
-        # Shares side by side: matrix products must not start threads of their own on the same cores.
-        with threadpool_limits(1), ThreadPoolExecutor(self._n_threads) as pool:
+        with ThreadPoolExecutor(self._n_threads) as pool:
             results = list(pool.map(work, range(len(shares))))
         return sum(loss for loss, _ in results), sum(gradient for _, gradient in results)
 
@@ -226,6 +226,22 @@ def make_samples(structures, network, baseline):
             for s, count in zip(structures, counts)]
 
 
+def in_order(work, network, items, n_threads):
+    """``work(network, item)`` of all items in their order, a copy of the network on each thread."""
+    def share(k):
+        own = copy.deepcopy(network)
+        return [work(own, item) for item in items[k::n_threads]]
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        parts = list(pool.map(share, range(n_threads)))
+    return [parts[k % n_threads][k // n_threads] for k in range(len(items))]
+
+
+def thinned(samples, atoms):
+    """Every so-many-th structure, as many as hold about `atoms` atoms at most."""
+    return samples[:: max(1, -(-sum(map(len, samples)) // atoms))]
+
+
 def errors(network, parameters, samples, n_threads=1, free_references=False):
     """Root mean square errors of energy per atom (eV), forces (eV/Å), stress (eV/Å³) and dipole (e·Å).
 
@@ -235,34 +251,29 @@ def errors(network, parameters, samples, n_threads=1, free_references=False):
     n, references = len(network.elements), parameters[network.n_parameters:]
     parameters = network.unpack(parameters)
     zero = references - network.isolated(parameters)
-    copies = [copy.deepcopy(network) for _ in range(n_threads)]
 
-    def work(k):
-        found = []
-        for sample in samples[k::n_threads]:
-            graph = join([sample], [(None, None)], n)
-            energies, charges, state = copies[k].compute(parameters, graph)
-            gradient, virials = copies[k].pull_back(parameters, state, np.ones(len(energies)))
-            here = {}
-            if sample.energy is not None:
-                here["energy"] = (energies[:-n].sum() + sample.counts @ zero - sample.energy) / len(sample)
-            if sample.forces is not None:
-                here["forces"] = (gradient[:-n] + sample.forces).ravel()
-            if sample.stress is not None:
-                here["stress"] = voigt(virials[0]) / sample.system.measure - sample.stress
-            if sample.dipole is not None and network.coulomb is not None:
-                here["dipole"] = charges[:-n, network.coulomb] @ sample.system.positions - sample.dipole
-            found.append(here)
-        return found
+    def residuals_of(network, sample):
+        graph, here = join([sample], [(None, None)], n), {}
+        energies, charges, state = network.compute(parameters, graph)
+        gradient, virials = network.pull_back(parameters, state, np.ones(len(energies)))
+        if sample.energy is not None:
+            here["energy"] = (energies[:-n].sum() + sample.counts @ zero - sample.energy) / len(sample)
+        if sample.forces is not None:
+            here["forces"] = (gradient[:-n] + sample.forces).ravel()
+        if sample.stress is not None:
+            here["stress"] = voigt(virials[0]) / sample.system.measure - sample.stress
+        if sample.dipole is not None and network.coulomb is not None:
+            here["dipole"] = charges[:-n, network.coulomb] @ sample.system.positions - sample.dipole
+        return here
 
-    with threadpool_limits(1), ThreadPoolExecutor(n_threads) as pool:
-        found = [here for part in pool.map(work, range(n_threads)) for here in part]
+    found = in_order(residuals_of, network, samples, n_threads)
     kinds = sorted({kind for here in found for kind in here})
     residuals = {kind: np.hstack([here[kind] for here in found if kind in here]) for kind in kinds}
     if free_references and "energy" in residuals:
-        ordered = [s for k in range(n_threads) for s in samples[k::n_threads] if s.energy is not None]
-        compositions = np.array([s.counts / len(s) for s in ordered])
-        residuals["energy"] -= compositions @ np.linalg.lstsq(compositions, residuals["energy"])[0]
+        compositions = np.array([s.counts / len(s) for s in samples if s.energy is not None])
+        best, _, rank, _ = np.linalg.lstsq(compositions, residuals["energy"])
+        if rank < len(compositions):  # fewer structures would always be met exactly
+            residuals["energy"] -= compositions @ best
     return {kind: float(np.sqrt(np.mean(values**2))) for kind, values in residuals.items()}
 
 
@@ -278,7 +289,7 @@ def initial(network, samples, seed, size=40):
     rng, n_elements = np.random.default_rng(seed), len(network.elements)
     flat = np.zeros(network.n_parameters + n_elements), np.repeat([1.0, 0.0], [network.n_parameters, n_elements])
     theta, sizes = map(network.unpack, flat)
-    chosen = samples[:: max(1, len(samples) // size)]
+    chosen = _varied(samples, n_elements, size)
     graph = join(chosen, [(None, None)] * len(chosen), len(network.elements))
     for prefix in ("first", "second"):
         for depth in range(network.depth):
@@ -303,24 +314,45 @@ def initial(network, samples, seed, size=40):
     return flat
 
 
+def _varied(samples, n_elements, size):
+    """Every so-many-th structure, and one more for each pair of elements within the cutoff that these lack.
+
+    A pair that is not met here would never be learned.
+    """
+    every, met, chosen = max(1, len(samples) // size), set(), []
+    evenly = range(0, len(samples), every)
+    for number in [*evenly, *(k for k in range(len(samples)) if k % every)]:
+        sample = samples[number]
+        here = set(np.unique(n_elements * sample.species[sample.pairs.i] + sample.species[sample.pairs.j]))
+        here |= set(-1 - sample.species)  # the elements themselves, which may be alone
+        if number % every == 0 or not here <= met:
+            chosen.append(sample)
+        met |= here
+    return chosen
+
+
 def _channel_sizes(network, species, values, radial):
     """Sizes of weights that bring the channels of every element and l to unit variance; 0 for empty columns.
 
     The radial functions of one source share their spread, and count the less the more often they oscillate: channels
     then start smooth. On the dipeptides this takes a tenth off the forces' validation error and a quarter off the
-    energies', beside a start with equal shares.
+    energies', beside a start with equal shares. A source that hardly any centre meets is not raised to the others: its
+    few centres would have invariants that dwarf all others.
     """
     lanes, n_radial = network.density.lanes, network.density.n_radial
     square = np.zeros((len(network.elements), len(network.orders), values.shape[2]))
+    met = np.ones((len(network.elements), 1, values.shape[2] // lanes, 1))
     for s in np.unique(species):
+        here = values[species == s]
         for l, block in enumerate(network.orders):
-            square[s, l] = np.mean(values[species == s][:, block] ** 2, axis=(0, 1))
+            square[s, l] = np.mean(here[:, block] ** 2, axis=(0, 1))
+        met[s, 0, :, 0] = np.mean(here[:, 0].reshape(len(here), -1, lanes).any(axis=2), axis=0)
     active = square > 1e-24
     if radial:
         by_source = square.reshape(*square.shape[:2], -1, lanes)
         share = (1.0 + np.arange(lanes)) ** -2.0
         share /= share[:n_radial].mean()
-        mean = by_source.sum(axis=3, keepdims=True) / n_radial
+        mean = by_source.sum(axis=3, keepdims=True) / n_radial * (MET / np.clip(met, 1e-9, MET))
         square = (mean / share).reshape(square.shape)
     sizes = np.where(active, 1.0 / np.sqrt(np.maximum(square, 1e-24)), 0.0)
     sizes /= np.sqrt(np.maximum(active.sum(axis=2, keepdims=True), 1))

@@ -5,7 +5,9 @@ import json
 from dataclasses import replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
+from ase_lode.errors import DataError
 from ase_lode.models.network import Network
 from ase_lode.models.potential import Potential
 from ase_lode.training.committee import taught
@@ -47,9 +49,19 @@ class NetworkTraining:
         return self._problem.directory / f"{self._problem.config.output.name}.{part}training.npz"
 
     def plan(self):
-        """Size of the problem."""
+        """Size of the problem.
+
+        Raises
+        ------
+        DataError
+            A committee is asked for and no structure has forces.
+        """
+        if self._problem.model.head.committee and all(s.forces is None for s in self._problem.data.train):
+            raise DataError("A committee needs forces to find structures; name data.train.forces and give it a weight, "
+                            "or set head.committee: 0.")
         return {"parameters": self._network.n_parameters}
 
+    @threadpool_limits.wrap(limits=1)  # of matrix products, or their sums, and so the last bits, depend on the machine
     def fit(self, progress):
         """Optimise, or go on from the checkpoint of the same configuration and data.
 
@@ -96,10 +108,9 @@ class NetworkTraining:
 
     def _key(self, member):
         """What a checkpoint must agree in: everything that decides the run."""
-        config, data = self._problem.config, self._problem.data
-        settings = {"version": VERSION, "model": self._problem.model.model_dump(mode="json"), "seed": config.seed,
-                    "weights": config.weights.model_dump(), "files": sha256(data.paths), "member": member,
-                    "train": len(data.train), "held": len(data.held)}
+        config, model = self._problem.config, self._problem.model.model_dump(mode="json")
+        settings = {"version": VERSION, "member": member, "model": model, "files": sha256(self._problem.data.paths),
+                    **config.model_dump(mode="json", include={"seed", "data", "weights"})}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def _ranges(self, samples):
@@ -116,9 +127,9 @@ class NetworkTraining:
         problem, chosen = self._problem, structures[:: max(1, len(structures) // CALIBRATED)]
         potential = Potential(problem.model, weights, baseline, {}, draws)
         judged = compare(potential, chosen, problem.n_threads, uncertain=len(chosen)).judged()
-        scale = {kind: float(np.quantile(abs(error) / np.maximum(sigma, 1e-300), ONE_SIGMA))
-                 for kind, (error, sigma) in judged.items()}
-        forces = scale.get("forces", scale.get("energy", 1.0))
+        scale = {kind: float(np.quantile(abs(error[sigma > 0]) / sigma[sigma > 0], ONE_SIGMA))
+                 for kind, (error, sigma) in judged.items() if (sigma > 0).any()}
+        forces = scale.get("forces", scale.get("energy", 1.0)) or 1.0
         return draws * forces, scale.get("energy", forces) / forces
 
 

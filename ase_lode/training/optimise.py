@@ -2,10 +2,10 @@
 
 import json
 import os
+import zipfile
 from dataclasses import dataclass, field
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from ase_lode.training.muon import orthogonalised
 from ase_lode.training.network import errors
@@ -76,10 +76,10 @@ class Run:
     def load(cls, path, key, rng):
         """The run of a checkpoint, or None if there is none of this configuration and data."""
         try:
-            with np.load(path, allow_pickle=False) as content:
+            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as content:
                 arrays = dict(content)
             note = json.loads(str(arrays.pop("note")))
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
         if note["key"] != key:
             return None
@@ -134,6 +134,8 @@ class Optimiser:
         """
         run = Run.load(checkpoint, key, self._rng) if checkpoint else None
         if run is None:
+            if checkpoint and checkpoint.exists():
+                self._progress.say(f"{checkpoint} belongs to other settings or data; starting anew")
             run = Run.start(weights, len(self._network.elements))
         else:
             self._progress.say(f"resuming {checkpoint} at step {run.step}")
@@ -183,12 +185,11 @@ class Optimiser:
         """Step per learning rate of every parameter, relative to its size."""
         one, two = MOMENTS
         first, second = run.first / (1 - one**run.step), run.second / (1 - two**run.step)
-        result = first / (np.sqrt(second) + 1e-12 * np.sqrt(second.max()))
+        result = first / np.maximum(np.sqrt(second) + 1e-12 * np.sqrt(second.max()), 1e-300)  # no gradient, no step
         momenta = self._network.unpack(self._sizes * (one * run.first + (1 - one) * gradient))
-        with threadpool_limits(1):  # the same bits on any number of threads
-            for name, part in self._network.unpack(result).items():
-                if part.ndim == 3:
-                    part[:] = MATRICES * orthogonalised(momenta[name])
+        for name, part in self._network.unpack(result).items():
+            if part.ndim == 3:
+                part[:] = MATRICES * orthogonalised(momenta[name])
         return result
 
     def _validate(self, run, loss):

@@ -8,10 +8,12 @@ import pytest
 from ase_lode import load_potential
 from ase_lode.errors import DataError
 from ase_lode.system import System
-from ase_lode.training import train
+from ase_lode.training import network_training, train
 from ase_lode.training.committee import DRAWN, taught
 from ase_lode.training.dataset import Structure
+from ase_lode.training.last_layers import LastLayers
 from ase_lode.training.network import Sample
+from ase_lode.training.optimise import Optimiser
 from ase_lode.training.progress import Progress
 
 KT = 0.03
@@ -45,12 +47,12 @@ class Wells:
         return state, np.zeros((len(state), 3, 3))
 
 
-def samples(k, count, forces=True):
+def samples(k, count):
     """Structures of the wells at the temperature KT."""
     rng = np.random.default_rng(1)
     away = rng.normal(size=(count, len(Wells.sites), 3)) * np.sqrt(KT / abs(k))
     return [Sample(Structure(System(np.ones(16, np.int64), Wells.sites + x, np.eye(3), np.zeros(3, bool)),
-                             forces=-k * x if forces else None), Wells(), None) for x in away]
+                             forces=-k * x), Wells(), None) for x in away]
 
 
 def test_walks_keep_the_temperature_of_the_labels_and_carry_mean_labels():
@@ -65,9 +67,19 @@ def test_walks_keep_the_temperature_of_the_labels_and_carry_mean_labels():
         assert sample.energy == pytest.approx(16 * 0.3 + 0.375 * np.sum(K * x**2))
 
 
-def test_no_forces_and_no_minima():
+def test_only_some_structures_of_a_large_set_are_left(monkeypatch):
+    monkeypatch.setattr("ase_lode.training.committee.ATOMS", 10 * len(Wells.sites))
+    assert len(taught(Wells(), [row(K)], samples(K, 20), Progress(quiet=True), 0)) == 10 * DRAWN
+
+
+def test_no_forces_are_refused_before_any_training(tiny_network):
+    tiny_network["model"]["head"] = {**tiny_network["model"]["head"], "committee": 2}
+    tiny_network["data"]["train"]["forces"] = None
     with pytest.raises(DataError, match="needs forces"):
-        taught(Wells(), [row(K)], samples(K, 2, forces=False), Progress(quiet=True), 0)
+        train(tiny_network, check=True, quiet=True)
+
+
+def test_no_minima():
     assert taught(Wells(), [row(-K)], samples(K, 2), Progress(quiet=True), 0) == []
 
 
@@ -80,3 +92,30 @@ def test_a_committee_teaches_a_potential(tiny_network, tmp_path, monkeypatch):
     loaded = load_potential(tmp_path / "out" / "tiny.lode")
     assert loaded.header["training"]["committee"] == 2 and abs(loaded.weights - alone.weights).max() > 1e-4
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["metrics.yaml", "report.html", "tiny.lode"]
+
+
+class Stopped(Exception):
+    """The run was interrupted."""
+
+
+def test_a_run_that_is_stopped_in_every_phase_ends_with_the_same_bytes(tiny_network, tmp_path, monkeypatch):
+    monkeypatch.setattr("ase_lode.training.committee._curvature", lambda *_: 1e6)  # slow: these labels have no minimum
+    tiny_network["model"]["head"] = {**tiny_network["model"]["head"], "committee": 1}
+    train(tiny_network, quiet=True)
+    whole = (tmp_path / "out" / "tiny.lode").read_bytes()
+    (tmp_path / "out" / "tiny.lode").unlink()
+    phases = [(Optimiser, "_step", 17), (network_training, "taught", 1), (Optimiser, "_step", 17),
+              (LastLayers, "solve", 1)]  # a member, structures for the committee, its pupil, last layers
+    for owner, name, last in phases:
+        work, left = getattr(owner, name), iter(range(last - 1))
+
+        def stopping(*arguments, work=work, left=left):
+            if next(left, None) is None:
+                raise Stopped
+            return work(*arguments)
+
+        with monkeypatch.context() as patch, pytest.raises(Stopped):
+            patch.setattr(owner, name, stopping)
+            train(tiny_network, quiet=True)
+    train(tiny_network, quiet=True)
+    assert (tmp_path / "out" / "tiny.lode").read_bytes() == whole

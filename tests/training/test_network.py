@@ -1,8 +1,11 @@
 """Training of a network: its gradient against differences of the loss, exact resuming, repeatability, refusals."""
 
+import ase.io
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk, molecule
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from ase_lode import load_potential
 from ase_lode.errors import ConfigError
@@ -104,6 +107,33 @@ def test_threads_do_not_change_the_gradient(problem):
     assert one[0] == two[0] and (one[1] == two[1]).all()
 
 
+def test_threads_do_not_change_the_errors(problem):
+    network, samples, weights, _ = problem
+    assert errors(network, weights, samples) == errors(network, weights, samples, 2)
+
+
+def test_energies_are_judged_where_reference_energies_could_meet_them_all(problem):
+    """Of many structures the best reference energies are taken off, of as few as they are nothing."""
+    network, samples, weights, _ = problem
+    few, many = (errors(network, weights, part, free_references=True)["energy"] for part in (samples[:1], samples))
+    assert few == errors(network, weights, samples[:1])["energy"] > 0.1
+    assert many < errors(network, weights, samples)["energy"]
+
+
+def test_a_pair_of_elements_in_one_structure_of_many_is_learned():
+    """Its channels start, and smaller than those that every centre meets, or its few centres would dwarf the others."""
+    network, rng = Network(model(), 1e-5), np.random.default_rng(0)
+    structures = [Structure(System.from_atoms(Atoms("H2", [[0, 0, 0], [0, 0, 0.7 + 0.2 * rng.random()]])))
+                  for _ in range(100)]
+    structures[33] = labelled(rng, False)
+    row, sizes = initial(network, make_samples(structures, network, Baseline(ELEMENTS, np.zeros(2))), 0)
+    theta, sizes = network.unpack(row), network.unpack(sizes)
+    n_orders, lanes = len(network.orders), network.density.lanes
+    common, rare = (theta["first.density"][0, block] for block in (slice(0, lanes), slice(lanes, 2 * lanes)))
+    assert rare.any() and sizes["first.density"][n_orders].any(), "H meets O, and O meets H"
+    assert np.isfinite(row).all() and np.std(rare) < 5 * np.std(common)
+
+
 def test_learned_charges_add_up_to_the_total_charge(problem):
     network, _, weights, _ = problem
     parameters = network.unpack(weights)
@@ -145,6 +175,14 @@ def test_a_resumed_run_ends_with_the_same_bits(problem, tmp_path, monkeypatch, s
     assert (other == whole).all()
 
 
+def test_a_damaged_checkpoint_is_passed_over(problem, tmp_path):
+    weights, path = problem[2], tmp_path / "run.npz"
+    whole, _ = optimiser(problem).run(weights.copy(), path, "key")
+    path.write_bytes(path.read_bytes()[:-100])
+    again, _ = optimiser(problem).run(weights.copy(), path, "key")
+    assert (again == whole).all()
+
+
 def test_the_loss_falls(problem):
     _, history = optimiser(problem, held=False).run(problem[2].copy())
     assert history[-1]["loss"] < 0.7 * history[0]["loss"]
@@ -162,6 +200,40 @@ def test_yaml_to_potential(tiny_network, tmp_path):
     assert report["history"][-1]["step"] == HEAD["steps"]
     train(tiny_network, quiet=True)
     assert (tmp_path / "out" / "tiny.lode").read_bytes() == first
+
+
+def test_other_labels_of_the_same_file_do_not_go_on_from_a_checkpoint(tiny_network, tmp_path, monkeypatch):
+    step = Optimiser._step
+
+    def stopping(self, run):
+        if run.step == 17:
+            raise Stopped
+        return step(self, run)
+
+    monkeypatch.setattr(Optimiser, "_step", stopping)
+    with pytest.raises(Stopped):
+        train(tiny_network, quiet=True)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["tiny.training.npz"]
+    monkeypatch.setattr(Optimiser, "_step", step)
+    tiny_network["data"]["units"] = {"energy": "meV"}
+    train(tiny_network, quiet=True)
+    found = (tmp_path / "out" / "tiny.lode").read_bytes()
+    train(tiny_network, quiet=True)
+    assert (tmp_path / "out" / "tiny.lode").read_bytes() == found
+
+
+def test_single_atoms(tiny_network, tmp_path):
+    """There is nothing to learn but reference energies, and nothing uncertain."""
+    frames = []
+    for symbol, energy in zip("HOHOHO", (-1.0, -2.0) * 3):
+        atoms = Atoms(symbol)
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=np.zeros((1, 3)))
+        frames.append(atoms)
+    ase.io.write(tmp_path / "train.xyz", frames, format="extxyz")
+    tiny_network["data"]["validation"] = {}
+    potential, _ = train(tiny_network, quiet=True)
+    found = potential.evaluate(System.from_atoms(Atoms("O")), uncertainty=True)
+    assert found.energy == pytest.approx(-2.0) and found.energy_uncertainty == 0.0
 
 
 @pytest.mark.parametrize("change, words", [
