@@ -1,6 +1,6 @@
 """A polar peptide (ACE-GLU-LYS-NME) in vacuum: checked, relaxed, then 1 ps at 300 K; how its shape changes.
 
-With ``--pdb peptide.pdb`` the start is a PDB file without hydrogens (``pip install ase-lode[proteins]``).
+With ``--pdb peptide.pdb`` the start is a PDB file without hydrogens (``pip install 'ase-lode[proteins]'``).
 """
 
 import argparse
