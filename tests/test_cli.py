@@ -241,8 +241,8 @@ def test_help_is_fast_and_lists_every_command():
                                text=True)
         times.append(time.perf_counter() - began)
     assert shown.returncode == 0 and min(times) < 1.0
-    for name in ("potentials", "info", "verify", "build", "singlepoint", "relax", "md", "train", "eval", "check", "data",
-                 "analyze"):
+    for name in ("potentials", "info", "verify", "build", "singlepoint", "relax", "md", "train", "eval", "check",
+                 "data", "analyze"):
         assert name in shown.stdout
     code = "import sys, ase_lode.cli; print([m for m in ('numpy', 'ase', 'rich', 'pydantic') if m in sys.modules])"
     imported = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

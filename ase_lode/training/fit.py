@@ -214,6 +214,8 @@ class Fitter:
 
     def _solved(self, stack, count, back, near_only=False):
         """Solution for the first `count` structures, its strength chosen by `back` or by leaving each one out."""
+        if self.progress:
+            self.progress.say(f"solving for {count} structures{', without the fields' * near_only}")
         end = stack.first[count]
         rows, targets, first = stack.rows[:end], stack.targets[:end], stack.first[:count + 1]
         part = Stack(rows, targets, stack.kinds[:end], stack.units[:end], first)
