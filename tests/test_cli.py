@@ -187,11 +187,12 @@ def test_potential_commands(run, monkeypatch):
     from ase_lode.models import library
 
     row = {"name": "emt", "elements": ["Cu"], "size": 1e6, "sha256": "ab" * 32, "level_of_theory": "EMT",
-           "errors": {"energy": 0.001}}
+           "errors": {"validation": {"energy": {"rmse": 0.001, "unit": "eV/atom"}, "forces_by_element": {"Cu": {}}}}}
     monkeypatch.setattr(library, "list_potentials", lambda: [row])
     monkeypatch.setattr(library, "load_potential", lambda name: Card())
     monkeypatch.setattr(library, "verify", lambda name: {"name": name, "sha256": "ab" * 32})
-    assert "EMT" in run("potentials").stdout and "energy 0.001" in run("potentials").stdout
+    assert "EMT" in run("potentials").stdout
+    assert run("potentials").stdout.endswith("RMSE, validation: energy 0.001 eV/atom\n")
     assert yaml.safe_load(run("info", "emt").stdout)["level_of_theory"] == "EMT"
     assert "whole and readable" in run("verify", "emt").stdout
 

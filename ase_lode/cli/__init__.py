@@ -46,8 +46,11 @@ def potentials():
     for row in rows:
         typer.echo(f"{row['name']:<24} {' '.join(row['elements']):<16} {row['size'] / 1e6:6.1f} MB  "
                    f"{row['sha256'][:12]}  {row['level_of_theory']}")
-        if row["errors"]:
-            typer.echo(f"{'':<24} errors: {inline(row['errors'])}")
+        errors = row["errors"].get("validation", {})
+        shown = [f"{label} {error['rmse']:.3g} {error['unit']}".removesuffix(" 1")  # without a unit
+                 for label, error in errors.items() if "rmse" in error]
+        if shown:
+            typer.echo(f"{'':<24} RMSE, validation: {', '.join(shown)}")
     if not rows:
         typer.echo("No potentials are shipped with this installation.")
 
