@@ -86,7 +86,7 @@ class FieldConfig(Strict):
     @model_validator(mode="after")
     def _consistent(self):
         if self.charges is not None and self.sources != "charges":
-            raise ValueError("charges are given but sources is 'elements'; set sources: charges")
+            raise ValueError(f"charges are given but sources is '{self.sources}'; set sources: charges, or remove them")
         return self
 
 

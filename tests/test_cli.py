@@ -52,24 +52,24 @@ def summary(path):
 
 def test_singlepoint(run):
     write("two.extxyz", [molecule("H2O"), bulk("Cu", cubic=True)])
-    result = run("singlepoint", "two.extxyz", "-p", "emt", "--out", "x.extxyz")
-    assert result.exit_code == 0 and "largest force" in result.stdout
-    frames = read("x.extxyz", ":")
+    result = run("singlepoint", "two.extxyz", "-p", "emt", "--out", "new/x.extxyz")
+    assert result.exit_code == 0 and "largest force" in result.stdout and "'new/x.extxyz'" in result.stdout
+    frames = read("new/x.extxyz", ":")
     assert [len(frame) for frame in frames] == [3, 4]
     atoms = bulk("Cu", cubic=True)
     atoms.calc = PureEMT()
     assert frames[1].get_potential_energy() == pytest.approx(atoms.get_potential_energy(), abs=1e-6)
     assert np.allclose(frames[1].get_stress(), atoms.get_stress(), atol=1e-6)
-    found = summary("x.summary.yaml")
+    found = summary("new/x.summary.yaml")
     assert found["command"] == "singlepoint" and found["potential"] == {"name": "emt", "sha256": "0" * 64}
     assert set(found["versions"]) == {"ase_lode", "ase", "numpy", "python"} and found["timings"]["seconds"] > 0
 
 
 def test_build(run):
     pytest.importorskip("rdkit", reason="needs RDKit")
-    result = run("build", "C[NH3+]", "--out", "m.extxyz")
+    result = run("build", "C[NH3+]", "--out", "new/m.extxyz")
     assert result.exit_code == 0 and "charge 1" in result.stdout
-    assert read("m.extxyz").info["charge"] == 1 and len(read("m.extxyz")) == 8
+    assert read("new/m.extxyz").info["charge"] == 1 and len(read("new/m.extxyz")) == 8
     result = run("build", "C(C")
     assert result.exit_code == 1 and "not a valid SMILES" in result.stderr
 
@@ -187,11 +187,12 @@ def test_potential_commands(run, monkeypatch):
     from ase_lode.models import library
 
     row = {"name": "emt", "elements": ["Cu"], "size": 1e6, "sha256": "ab" * 32, "level_of_theory": "EMT",
-           "errors": {"energy": 0.001}}
+           "errors": {"validation": {"energy": {"rmse": 0.001, "unit": "eV/atom"}, "forces_by_element": {"Cu": {}}}}}
     monkeypatch.setattr(library, "list_potentials", lambda: [row])
     monkeypatch.setattr(library, "load_potential", lambda name: Card())
     monkeypatch.setattr(library, "verify", lambda name: {"name": name, "sha256": "ab" * 32})
-    assert "EMT" in run("potentials").stdout and "energy 0.001" in run("potentials").stdout
+    assert "EMT" in run("potentials").stdout
+    assert run("potentials").stdout.endswith("RMSE, validation: energy 0.001 eV/atom\n")
     assert yaml.safe_load(run("info", "emt").stdout)["level_of_theory"] == "EMT"
     assert "whole and readable" in run("verify", "emt").stdout
 
@@ -241,7 +242,8 @@ def test_help_is_fast_and_lists_every_command():
                                text=True)
         times.append(time.perf_counter() - began)
     assert shown.returncode == 0 and min(times) < 1.0
-    for name in ("potentials", "info", "verify", "singlepoint", "relax", "md", "train", "eval", "data", "analyze"):
+    for name in ("potentials", "info", "verify", "build", "singlepoint", "relax", "md", "train", "eval", "check",
+                 "data", "analyze"):
         assert name in shown.stdout
     code = "import sys, ase_lode.cli; print([m for m in ('numpy', 'ase', 'rich', 'pydantic') if m in sys.modules])"
     imported = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -119,7 +119,8 @@ def load(spec):
     Raises
     ------
     ConfigError
-        The module cannot be imported or has no such name.    """
+        The module cannot be imported or has no such name.
+    """
     if ":" not in spec or Path(spec).exists():
         return partial(LODECalculator, spec, on_extrapolation="ignore")
     module, _, name = spec.partition(":")

@@ -46,8 +46,11 @@ def potentials():
     for row in rows:
         typer.echo(f"{row['name']:<24} {' '.join(row['elements']):<16} {row['size'] / 1e6:6.1f} MB  "
                    f"{row['sha256'][:12]}  {row['level_of_theory']}")
-        if row["errors"]:
-            typer.echo(f"{'':<24} errors: {inline(row['errors'])}")
+        errors = row["errors"].get("validation", {})
+        shown = [f"{label} {error['rmse']:.3g} {error['unit']}".removesuffix(" 1")  # without a unit
+                 for label, error in errors.items() if "rmse" in error]
+        if shown:
+            typer.echo(f"{'':<24} RMSE, validation: {', '.join(shown)}")
     if not rows:
         typer.echo("No potentials are shipped with this installation.")
 
@@ -80,8 +83,10 @@ def build(
 ):
     """A starting structure: a molecule from SMILES, or a peptide from a PDB file with its hydrogens, checked."""
     from ase_lode.dynamics.molecules import from_pdb, from_smiles
+    from ase_lode.dynamics.observers import prepare_output
 
     summary = Summary("build")
+    prepare_output(out)
     is_pdb = source.lower().endswith(".pdb")
     atoms = from_pdb(source, ph, seed) if is_pdb else from_smiles(source, seed)
     atoms.write(out, format="extxyz")
@@ -105,10 +110,12 @@ def singlepoint(
 
     from ase_lode.cluster import spread
     from ase_lode.dynamics.many import evaluated
+    from ase_lode.dynamics.observers import prepare_output
 
     summary = Summary("singlepoint")
     out = out or output_beside(structure, "_singlepoint.extxyz")
     calc = _calculator(potential)
+    prepare_output(out)
     frames = []
     structures = read(structure, **({} if "@" in structure else {"index": ":"}))
     structures = structures if isinstance(structures, list) else [structures]
@@ -121,6 +128,8 @@ def singlepoint(
     write(out, frames)
     summary.write(out, calc=calc, settings={"structure": structure, "workers": workers},
                   results={"structures": len(frames)})
+    if not quiet:
+        typer.echo(f"{len(frames)} structures with their results: '{out}'")
 
 
 @command(app, "relax")
@@ -174,7 +183,7 @@ def relax(
         typer.echo(f"Error: {message}; raise --steps or --fmax, or continue from '{out}'.", err=True)
         raise typer.Exit(1)
     if not quiet:
-        typer.echo(message)
+        typer.echo(f"{message}: '{out}'")
 
 
 def _read_all(names):
@@ -321,7 +330,7 @@ def train(
 @command(app, "eval")
 def evaluate(
     potential: PotentialName,
-    file: Annotated[Path, typer.Argument(metavar="TEST.EXTXYZ", help="Labelled structures.")],
+    file: Annotated[Path, typer.Argument(metavar="TEST.EXTXYZ", help="Labelled structures, in eV and Å.")],
     energy_key: Annotated[str, typer.Option(help="Key of the energy; 'none' leaves it out.")] = "energy",
     forces_key: Annotated[str, typer.Option(help="Key of the forces; 'none' leaves them out.")] = "forces",
     stress_key: Annotated[str | None, typer.Option(help="Key of the stress.")] = None,

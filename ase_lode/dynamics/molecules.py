@@ -46,7 +46,8 @@ def from_smiles(smiles, seed=0):
         from rdkit import Chem, rdBase
         from rdkit.Chem import AllChem
     except ImportError as error:
-        raise ConfigError("Molecules from SMILES need RDKit; run 'pip install ase-lode[smiles]'.") from error
+        raise ConfigError("Molecules from SMILES need RDKit; install it with "
+                          "\"pip install 'ase-lode[smiles]'\".") from error
     with rdBase.BlockLogs():
         molecule = Chem.MolFromSmiles(smiles)
         if molecule is None or molecule.GetNumAtoms() == 0:
@@ -96,7 +97,7 @@ def from_pdb(path, ph=7.0, seed=0):
         from pdbfixer.pdbfixer import proteinResidues
     except ImportError as error:
         raise ConfigError("Peptides from PDB files need PDBFixer and OpenMM; install them with "
-                          "'pip install ase-lode[proteins]'.") from error
+                          "\"pip install 'ase-lode[proteins]'\".") from error
     with open(path, encoding="utf-8") as file:
         fixer = PDBFixer(pdbfile=file)
     _check_residues(fixer, CAPS | set(proteinResidues))

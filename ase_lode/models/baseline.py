@@ -122,5 +122,6 @@ def fit_reference_energies(counts, energies, elements, allow_rank_deficient=Fals
     if rank < len(elements) and not allow_rank_deficient:
         raise DataError(
             f"The compositions determine only {rank} of the {len(elements)} reference energies "
-            f"({', '.join(elements)}); give model.baseline.reference_energies, or set allow_rank_deficient: true.")
+            f"({', '.join(elements)}); give model.baseline.reference_energies, or set "
+            "model.baseline.allow_rank_deficient: true.")
     return np.linalg.lstsq(counts / atoms[:, None], energies / atoms, rcond=None)[0]

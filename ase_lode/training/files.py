@@ -4,7 +4,8 @@ import os
 
 
 def write_whole(path, text):
-    """Write under a temporary name first, so that nobody ever sees half of the file."""
+    """Write under a temporary name first, so that nobody ever sees half of the file; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_text(text, encoding="utf-8")

@@ -207,13 +207,16 @@ class Fitter:
             sigma = problem.leave_out(final.strength, stack.first)[1] if n > 1 else None
         draws, factor = _calibrated(draws, residuals, sigma, judged.kinds)
         near = self._solved(stack, n, back, near_only=True) if self._has_near_and_far() else None
-        curve = [{"structures": count, **back.rmse(back.residuals(self._solved(stack, count, back).weights))}
-                 for count in (_stages(n) if back is not None else [])]
+        stages = {count: final if count == n else self._solved(stack, count, back)
+                  for count in (_stages(n) if back is not None else [])}
+        curve = [{"structures": count, **back.rmse(back.residuals(part.weights))} for count, part in stages.items()]
         return Fit(final.weights, final.strength, draws, factor, near and near.weights, chosen_on, final.errors,
                    near and near.errors, curve)
 
     def _solved(self, stack, count, back, near_only=False):
         """Solution for the first `count` structures, its strength chosen by `back` or by leaving each one out."""
+        if self.progress:
+            self.progress.say(f"solving for {count} structures{', without the fields' * near_only}")
         end = stack.first[count]
         rows, targets, first = stack.rows[:end], stack.targets[:end], stack.first[:count + 1]
         part = Stack(rows, targets, stack.kinds[:end], stack.units[:end], first)

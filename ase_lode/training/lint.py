@@ -130,8 +130,8 @@ def _describe(frames, found):
         "keys": {key: f"{len(v)}/{len(frames)}, {v[0] if len(set(v)) == 1 else 'mixed shapes'}"
                  for key, v in sorted(kinds.items())}}
     if rank < len(elements):
-        found.warnings.append(f"compositions determine only {rank} of {len(elements)} reference energies; give them, "
-                              "or set allow_rank_deficient: true")
+        found.warnings.append(f"compositions determine only {rank} of {len(elements)} reference energies; give "
+                              "model.baseline.reference_energies, or set model.baseline.allow_rank_deficient: true")
 
 
 def _kind(value, n):

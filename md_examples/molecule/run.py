@@ -1,7 +1,7 @@
 """A molecule from SMILES or a file, relaxed and simulated: the spectrum of its velocities beside its harmonic modes.
 
 Ethanol by default, with a potential fitted here to the 200 structures of ``train_your_own``. SMILES need
-``pip install ase-lode[smiles]``; a file that ASE reads does not.
+``pip install 'ase-lode[smiles]'``; a file that ASE reads does not.
 """
 
 import argparse

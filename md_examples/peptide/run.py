@@ -1,6 +1,6 @@
 """A polar peptide (ACE-GLU-LYS-NME) in vacuum: checked, relaxed, then 1 ps at 300 K; how its shape changes.
 
-With ``--pdb peptide.pdb`` the start is a PDB file without hydrogens (``pip install ase-lode[proteins]``).
+With ``--pdb peptide.pdb`` the start is a PDB file without hydrogens (``pip install 'ase-lode[proteins]'``).
 """
 
 import argparse
@@ -52,7 +52,8 @@ torsions = ramachandran(frames)
 plot_ramachandran(out / "ramachandran.png", torsions)
 plot_curves(out / "torsions.png", times, {name: np.unwrap(values, period=360) for name, values in torsions.items()},
             "time (ps)", "torsion (degrees)")
-shape = {**deviations(frames), "radius of gyration": gyration_radii(frames)}
+shape = {**{f"RMSD, {atoms}": values for atoms, values in deviations(frames).items()},
+         "radius of gyration": gyration_radii(frames)}
 plot_curves(out / "shape.png", times, shape, "time (ps)", "RMSD, radius of gyration (Å)")
-print(f"simulated {run.time_ps:.2f} ps; RMSD {shape['not H'][-1]:.2f} Å, radius of gyration "
+print(f"simulated {run.time_ps:.2f} ps; RMSD {shape['RMSD, not H'][-1]:.2f} Å, radius of gyration "
       f"{shape['radius of gyration'].mean():.2f} Å; see {out}/md.html, ramachandran.png, shape.png, torsions.png")
