@@ -5,7 +5,7 @@ import logging
 import pickle
 import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ase_lode import __version__
 from ase_lode.errors import ConfigError, WorkerError
@@ -61,9 +61,13 @@ def _client(workers):
     if str(workers).isdigit() and int(workers) > 0:
         # Dask reports every worker that it restarts or ends, at closing too.
         options = {"memory_limit": None, "dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
-        with (LocalCluster(n_workers=int(workers), threads_per_worker=1, **options) as cluster,
-              Client(cluster, set_as_default=False) as client):
-            yield client
+        cluster = LocalCluster(n_workers=int(workers), threads_per_worker=1, **options)
+        try:
+            with Client(cluster, set_as_default=False) as client:
+                yield client
+        finally:
+            with suppress(AssertionError):  # Dask's, of a worker that is starting anew just now; it ends all the same
+                cluster.close()
         return
     if "://" not in str(workers):
         raise ConfigError(f"workers must be a number of processes or the address of a Dask scheduler as "

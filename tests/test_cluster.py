@@ -183,7 +183,8 @@ def test_a_folder_is_relaxed(run, tmp_path, scheduler):
     assert result.exit_code == 1 and "2 of 2 structures did not converge" in result.stderr
     spreaded = run("singlepoint", "serial.extxyz", "-p", "emt", "--workers", scheduler, "--out", "b.extxyz")
     assert spreaded.exit_code == 0
-    assert run("singlepoint", "serial.extxyz", "-p", "emt", "--out", "a.extxyz").stdout == spreaded.stdout
+    serial = run("singlepoint", "serial.extxyz", "-p", "emt", "--out", "a.extxyz")
+    assert serial.stdout.replace("a.extxyz", "b.extxyz") == spreaded.stdout
     assert (tmp_path / "a.extxyz").read_bytes() == (tmp_path / "b.extxyz").read_bytes()
 
 

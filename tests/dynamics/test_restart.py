@@ -103,9 +103,9 @@ def test_longer_run_and_moved_folder(tmp_path):
 
 def test_drift_removal_survives_a_restart(tmp_path, monkeypatch):
     monkeypatch.setattr("ase_lode.dynamics.ensembles.DRIFT_INTERVAL", 4)
-    for name, ensemble in (("b", "nvt-bussi"), ("n", "nvt-nhc")):
-        first = run_md(water(), **settings(tmp_path / name, ensemble=ensemble)).atoms
-        second = killed_and_restarted(water(), tmp_path / (name + "2"), 15, 7, ensemble=ensemble)
+    for name, ensemble, make in (("b", "nvt-bussi", water), ("n", "nvt-nhc", cluster)):
+        first = run_md(make(), **settings(tmp_path / name, ensemble=ensemble)).atoms
+        second = killed_and_restarted(make(), tmp_path / (name + "2"), 15, 7, ensemble=ensemble)
         assert_same(first, second, tmp_path / name, tmp_path / (name + "2"))
 
 
