@@ -36,10 +36,11 @@ UNDEFINED = {
     "stress": "Stress needs a periodic structure with a volume; set its cell and pbc.",
     "dielectric_tensor": "A dielectric tensor needs a structure that is periodic in all directions; ask for the "
                          "polarizability instead.",
-    "dipole": "The dipole of a periodic or charged periodic structure is multivalued, and this potential's charges "
-              "depend on surroundings; train targets.dipole with order: [1].",
+    "dipole": "The dipole of a periodic structure is defined if it is neutral and the potential's charges are fixed "
+              "(targets.dipole.order: [1]); for an isolated molecule in a dummy cell set atoms.pbc = False.",
     "born_effective_charges": "Born charges of a periodic structure need a potential trained on them, or on dipoles "
-                              "with targets.dipole.order: [1]."}
+                              "with targets.dipole.order: [1]; for an isolated molecule in a dummy cell set "
+                              "atoms.pbc = False."}
 
 
 class ExtrapolationWarning(UserWarning):
