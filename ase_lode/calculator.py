@@ -124,6 +124,13 @@ class LODECalculator(Calculator):
             changes.append("charge")
         return changes
 
+    def get_property(self, name, atoms=None, allow_calculation=True):
+        """As of ASE, with a word on potentials that give their response alone."""
+        if name in ENERGIES and self._evaluator.head is None:
+            raise PropertyNotImplementedError(f"The potential '{self.potential.name}' gives its response alone, no "
+                                              f"{name}; take that from another (in run_md with response=).")
+        return super().get_property(name, atoms, allow_calculation)
+
     def calculate(self, atoms=None, properties=None, system_changes=all_changes):
         """Evaluate energy, forces and stress together; the response when asked for, or when there is nothing else."""
         kept = ({}, {}) if system_changes else (self.results, self.extras)

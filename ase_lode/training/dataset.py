@@ -280,7 +280,7 @@ def _refuse_missing_responses(counts, targets, known, where):
                             "correct its systems, data.train.isolated or the cells.")
         if found < needed:
             keys = ", ".join(sorted(map(str, known))) or "none"
-            raise DataError(f"{where}: {name} {found}/{needed} under '{targets[name].key}'; the file's keys are {keys}. "
+            raise DataError(f"{where}: {name} {found}/{needed} under '{targets[name].key}'; its keys are {keys}. "
                             f"Correct targets.{name}.key, or its systems, or remove the target.")
 
 
