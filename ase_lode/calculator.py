@@ -36,10 +36,11 @@ UNDEFINED = {
     "stress": "Stress needs a periodic structure with a volume; set its cell and pbc.",
     "dielectric_tensor": "A dielectric tensor needs a structure that is periodic in all directions; ask for the "
                          "polarizability instead.",
-    "dipole": "The dipole of a periodic or charged periodic structure is multivalued, and this potential's charges "
-              "depend on surroundings; train targets.dipole with order: [1].",
+    "dipole": "The dipole of a periodic structure is defined if it is neutral and the potential's charges are fixed "
+              "(targets.dipole.order: [1]); for an isolated molecule in a dummy cell set atoms.pbc = False.",
     "born_effective_charges": "Born charges of a periodic structure need a potential trained on them, or on dipoles "
-                              "with targets.dipole.order: [1]."}
+                              "with targets.dipole.order: [1]; for an isolated molecule in a dummy cell set "
+                              "atoms.pbc = False."}
 
 
 class ExtrapolationWarning(UserWarning):
@@ -122,6 +123,13 @@ class LODECalculator(Calculator):
         if self._charge is None and self.atoms.info.get("charge", 0.0) != atoms.info.get("charge", 0.0):
             changes.append("charge")
         return changes
+
+    def get_property(self, name, atoms=None, allow_calculation=True):
+        """As of ASE, with a word on potentials that give their response alone."""
+        if name in ENERGIES and self._evaluator.head is None:
+            raise PropertyNotImplementedError(f"The potential '{self.potential.name}' gives its response alone, no "
+                                              f"{name}; take that from another (in run_md with response=).")
+        return super().get_property(name, atoms, allow_calculation)
 
     def calculate(self, atoms=None, properties=None, system_changes=all_changes):
         """Evaluate energy, forces and stress together; the response when asked for, or when there is nothing else."""

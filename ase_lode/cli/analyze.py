@@ -157,11 +157,12 @@ def _spectrum(trajectory, kind, potential, temperature_K, frame_fs, quiet, compu
 
         respond = LODECalculator(potential).respond
     if trajectory.suffix == ".csv":
-        record = Record.of_log(trajectory, temperature_K)
+        record = Record.of_log(trajectory, frame_fs, temperature_K)
     else:
         record = Record.of_frames(read(trajectory, index=":"), frame_fs, temperature_K, respond)
     wavenumber, curves = compute(record)
     results = {**METHOD, "temperature_K": record.temperature_K, "frame_fs": record.frame_fs,
+               "resolution_per_cm": round(2 * float(wavenumber[1]), 1),  # half-width of the Hann window's line
                "bands_per_cm": [round(band, 1) for band in bands(wavenumber, curves[main])]}
     settings = {"potential": potential, "temperature_K": temperature_K, "frame_fs": frame_fs, **settings}
     labels = "wavenumber (1/cm)", label(record)

@@ -83,13 +83,18 @@ def frame_interval(frames, frame_fs=None):
     ConfigError
         Neither is there, or the frames are not evenly spaced.
     """
-    if len(frames) < 2:
+    return even_interval([frame.info.get("time_ps", np.nan) for frame in frames], frame_fs)
+
+
+def even_interval(times_ps, frame_fs=None):
+    """Time between frames in fs of their times in ps, see `frame_interval`."""
+    if len(times_ps) < 2:
         raise ConfigError("At least two frames are needed; write the trajectory more often.")
     if frame_fs is not None:
         if frame_fs <= 0:
             raise ConfigError("The time between frames must be positive.")
         return frame_fs
-    times = np.array([frame.info.get("time_ps", np.nan) for frame in frames], dtype=float)
+    times = np.array(times_ps, dtype=float)
     steps = np.diff(times)
     if not np.isfinite(times).all() or steps.min() <= 0 or np.ptp(steps) > 1e-6 * steps.mean():
         raise ConfigError("The frames do not say their times, or not evenly; give the time between frames "

@@ -13,7 +13,7 @@ import numpy as np
 from ase import units
 from ase.stress import voigt_6_to_full_3x3_stress
 
-from ase_lode.dynamics.analysis import LIGHT, autocorrelation, frame_interval
+from ase_lode.dynamics.analysis import LIGHT, autocorrelation, even_interval, frame_interval
 from ase_lode.dynamics.responder import DIPOLE, POLARIZABILITY
 from ase_lode.dynamics.velocities import degrees_of_freedom
 from ase_lode.errors import ConfigError
@@ -65,35 +65,62 @@ class Record:
         frame_fs, temperature_K : float, optional
             By default what the frames say.
         respond : callable, optional
-            Gives `dipole` and `polarizability` of Atoms as a mapping, see `LODECalculator.respond`.
+            Gives `dipole` and `polarizability` of Atoms as a mapping, see `LODECalculator.respond`. Atoms that the
+            frames wrap back into the cell are followed out of it, where dipoles are continuous.
+
+        Raises
+        ------
+        ConfigError
+            The time between frames or the temperature is unknown or not positive.
         """
         interval = frame_interval(frames, frame_fs)
-        found = [respond(frame) if respond is not None else _held(frame) for frame in frames]
+        found = [_held(frame) for frame in frames] if respond is None else list(map(respond, _unwrapped(frames)))
         if temperature_K is None:
             energies = [frame.get_kinetic_energy() for frame in frames]
             temperature_K = 2 * np.mean(energies) / (max(degrees_of_freedom(frames[0]), 1) * units.kB)
         volumes = [frame.get_volume() for frame in frames] if frames[0].pbc.all() else None
-        return cls(interval, float(temperature_K), None if volumes is None else float(np.mean(volumes)),
+        return cls(interval, _positive(temperature_K), None if volumes is None else float(np.mean(volumes)),
                    _stacked(found, "dipole", (3,)), _stacked(found, "polarizability", (3, 3)))
 
     @classmethod
-    def of_log(cls, path, temperature_K=None):
-        """From the CSV log of a run with `response=`."""
+    def of_log(cls, path, frame_fs=None, temperature_K=None):
+        """From the CSV log of a run with `response=`; parameters and errors as of `of_frames`."""
         with open(path, encoding="utf-8") as file:
-            names = next(csv.reader(file))
+            names = next(csv.reader(file), [])
+            if "time_ps" not in names or "temperature_K" not in names:
+                raise ConfigError(f"'{path}' is no log of a run; give what run_md wrote as log= or trajectory=.")
             table = np.array([row for row in csv.reader(file) if len(row) == len(names)], dtype=float)
-        if len(table) < 2:
-            raise ConfigError(f"'{path}' has fewer than two rows; run longer.")
-        columns = dict(zip(names, table.T))
-        steps = np.diff(columns["time_ps"])
+        columns = dict(zip(names, table.reshape(-1, len(names)).T))
+        interval = even_interval(columns["time_ps"], frame_fs)
         dipoles = polarizabilities = None
         if DIPOLE[0] in columns:
             dipoles = np.stack([columns[name] for name in DIPOLE], axis=1)
         if POLARIZABILITY[0] in columns:
             polarizabilities = voigt_6_to_full_3x3_stress(np.stack([columns[name] for name in POLARIZABILITY], axis=1))
         volume = float(columns["volume_A3"].mean()) if "volume_A3" in columns else None
-        return cls(1000 * float(steps.mean()), float(temperature_K or columns["temperature_K"].mean()), volume, dipoles,
-                   polarizabilities)
+        if temperature_K is None:
+            temperature_K = columns["temperature_K"].mean()
+        return cls(interval, _positive(temperature_K), volume, dipoles, polarizabilities)
+
+
+def _positive(temperature_K):
+    if not temperature_K > 0:
+        raise ConfigError("Spectra need a positive temperature; give it (-T) if the frames hold no velocities.")
+    return float(temperature_K)
+
+
+def _unwrapped(frames):
+    """Copies of frames whose atoms nowhere move by more than half a cell vector between two of them."""
+    last = shifts = 0
+    for number, frame in enumerate(frames):
+        free = frame.copy()
+        if frame.pbc.any():
+            places = frame.cell.scaled_positions(frame.positions)
+            if number > 0:
+                shifts = shifts - np.round(places - last) * frame.pbc
+                free.positions += shifts @ frame.cell.array
+            last = places
+        yield free
 
 
 def _held(frame):
@@ -155,8 +182,10 @@ def raman(record, laser_nm=None):
     Raises
     ------
     ConfigError
-        There are no polarizabilities, or too few frames.
+        There are no polarizabilities, too few frames, or no such laser.
     """
+    if laser_nm is not None and not laser_nm > 0:
+        raise ConfigError("The wavelength of the laser must be positive.")
     if record.polarizabilities is None:
         raise ConfigError("The frames hold no polarizabilities; run with response=, or give a potential that has them "
                           "(-p).")

@@ -36,7 +36,7 @@ class ResponseValues:
     born_effective_charges : array, shape (atoms, 3, 3)
         Z[i, a, b] = ∂μ_a/∂r_ib in e.
     polarizability : array, shape (3, 3)
-        Å³.
+        Å³; of periodic structures (ε - 1) V/4π where none was fitted to them.
     dielectric_tensor : array, shape (3, 3)
     extrapolation : float
         How far environments leave the range of the training data, in units of that range.
@@ -189,7 +189,8 @@ class ResponseEvaluator:
         dielectric = None
         if "dielectric_tensor" in targets and system.pbc.all():
             dielectric = dielectric_tensor(_tensor(atomic, "dielectric_tensor").sum(axis=0), system.measure)
-            polarizability = (dielectric - np.eye(3)) * system.measure / (4 * np.pi)
+            if "polarizability" not in targets or targets["polarizability"]["systems"] == "isolated":
+                polarizability = (dielectric - np.eye(3)) * system.measure / (4 * np.pi)
         distances = environments.pairs.distances
         return ResponseValues(dipole, charges, polarizability, dielectric, self._extrapolation(environments),
                               float(distances.min()) if len(distances) else np.inf)

@@ -279,10 +279,9 @@ def _refuse_missing_responses(counts, targets, known, where):
             raise DataError(f"{where}: no structure is {kind}, so none can have the target {name}; remove it, or "
                             "correct its systems, data.train.isolated or the cells.")
         if found < needed:
-            near = difflib.get_close_matches(targets[name].key, sorted(map(str, known)), n=1, cutoff=0.4)
-            hint = f", the nearest key is '{near[0]}'" if near and near[0] != targets[name].key else ""
-            raise DataError(f"{where}: {name} {found}/{needed} under '{targets[name].key}'{hint}. Correct "
-                            f"targets.{name}.key, or its systems, or remove the target.")
+            keys = ", ".join(sorted(map(str, known))) or "none"
+            raise DataError(f"{where}: {name} {found}/{needed} under '{targets[name].key}'; its keys are {keys}. "
+                            f"Correct targets.{name}.key, or its systems, or remove the target.")
 
 
 def split(structures, validation, seed):

@@ -5,7 +5,7 @@ import pytest
 from ase import units
 from ase.io import read
 from responses import alone
-from synthetic import molecule, potential
+from synthetic import bulk, molecule, potential
 
 from ase_lode import LODECalculator, run_md
 from ase_lode.dynamics.analysis import LIGHT
@@ -100,6 +100,48 @@ def test_words_for_what_is_missing():
         raman(record())
     with pytest.raises(ConfigError, match="at least 32 frames"):
         infrared(record(np.zeros((10, 3))))
+    for laser in (0.0, -532.0):
+        with pytest.raises(ConfigError, match="laser"):
+            raman(record(polarizabilities=np.zeros((40, 3, 3))), laser)
+
+
+@pytest.mark.parametrize("text, words", [("", "no log"), ("wavenumber,absorption\n1,2\n3,4\n", "no log"),
+                                         ("time_ps,temperature_K\n0,300\n", "two frames"),
+                                         ("time_ps,temperature_K\n0,300\n1,300\n3,300\n", "evenly")])
+def test_logs_that_give_no_spectrum(tmp_path, text, words):
+    (tmp_path / "md.csv").write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        Record.of_log(tmp_path / "md.csv")
+
+
+def test_time_and_temperature_are_as_given_or_refused(tmp_path):
+    (tmp_path / "md.csv").write_text("time_ps,temperature_K\n0,300\n0.001,300\n")
+    found = Record.of_log(tmp_path / "md.csv", 2.0, 50.0)
+    assert found.frame_fs == 2.0 and found.temperature_K == 50.0
+    for temperature in (0.0, -5.0):
+        with pytest.raises(ConfigError, match="temperature"):
+            Record.of_log(tmp_path / "md.csv", temperature_K=temperature)
+    with pytest.raises(ConfigError, match="velocities"):
+        Record.of_frames([molecule(), molecule()], frame_fs=1.0)
+
+
+def test_dipoles_are_continuous_where_frames_are_wrapped():
+    """Atoms drift through a triclinic cell, each in its own direction, and every frame puts them back inside."""
+    drift, free = np.random.default_rng(0).normal(size=(8, 3)), []
+    for number in range(20):
+        free.append(bulk())
+        free[-1].positions += 0.5 * number * drift
+    wrapped = [atoms.copy() for atoms in free]
+    for atoms in wrapped:
+        atoms.wrap()
+
+    def respond(atoms):
+        return {"dipole": np.arange(1.0, 9.0) @ atoms.positions}
+
+    one, two = (Record.of_frames(frames, 1.0, 300.0, respond).dipoles for frames in (free, wrapped))
+    plain = np.array([respond(atoms)["dipole"] for atoms in wrapped])
+    assert abs(np.diff(plain, axis=0) - np.diff(one, axis=0)).max() > 1
+    assert np.diff(two, axis=0) == pytest.approx(np.diff(one, axis=0), abs=1e-10)
 
 
 @pytest.fixture(scope="module")

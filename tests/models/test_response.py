@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from ase_lode import LODECalculator, load_potential
 from ase_lode.errors import ConfigError, PotentialFileError
 from ase_lode.hypers import TARGET_UNITS
 from ase_lode.models.potential import Potential
-from ase_lode.models.response import clausius_mossotti, dielectric_tensor
+from ase_lode.models.response import ResponseEvaluator, clausius_mossotti, dielectric_tensor
 from ase_lode.system import System
 
 
@@ -115,6 +116,20 @@ def test_dielectric_tensor_and_its_polarizability():
     assert double == pytest.approx(epsilon, abs=1e-4)  # the mesh's default tolerance
 
 
+@pytest.mark.parametrize("systems", ["all", "isolated"])
+def test_a_polarizability_fitted_to_periodic_structures_is_given(systems):
+    """Fitted here with the weights of the dielectric tensor, so it is the Clausius-Mossotti polarizability."""
+    model, system = response("liquid"), System.from_atoms(bulk())
+    weights = {("polarizability", order): model.weights["dielectric_tensor", order] for order in ("0", "2")}
+    entry = {**model.targets["dielectric_tensor"], "systems": systems}
+    both = replace(model, weights={**model.weights, **weights}, targets={**model.targets, "polarizability": entry})
+    found = ResponseEvaluator(both).evaluate(system)
+    of_cell = (found.dielectric_tensor - np.eye(3)) * system.measure / (4 * np.pi)
+    fitted = clausius_mossotti(found.dielectric_tensor, system.measure)
+    assert found.polarizability == pytest.approx(fitted if systems == "all" else of_cell)
+    assert np.abs(fitted - of_cell).max() > 0.01
+
+
 def test_units_are_those_of_ase():
     assert TARGET_UNITS["dipole"]["e*bohr"] == pytest.approx(Bohr)
     assert TARGET_UNITS["polarizability"]["bohr^3"] == pytest.approx(Bohr**3)
@@ -130,7 +145,7 @@ def test_properties_of_a_response_alone():
     atoms.calc = calc
     dipole = atoms.get_dipole_moment()
     assert set(calc.results) == {"dipole"} and set(calc.extras) == {"polarizability"}
-    with pytest.raises(PropertyNotImplementedError):
+    with pytest.raises(PropertyNotImplementedError, match="response alone.*from another"):
         atoms.get_potential_energy()
     calc.get_property("born_effective_charges", atoms)
     assert set(calc.results) == {"dipole", "born_effective_charges"} and (calc.results["dipole"] == dipole).all()

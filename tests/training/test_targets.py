@@ -185,6 +185,8 @@ def test_words_for_what_is_missing_or_wrong(tmp_path):
     atoms.info["mu"] = [0.1, 0.2, 0.3]
     with pytest.raises(DataError, match="dipole 0/1 under 'dip'"):
         read(tmp_path, atoms, dipole={"key": "dip"})
+    with pytest.raises(DataError, match="0/1 under 'alpha'; its keys are mu"):
+        read(tmp_path, atoms, polarizability={"key": "alpha"})
     with pytest.raises(DataError, match="shape"):
         read(tmp_path, atoms, polarizability={"key": "mu"})
     atoms.info["six"] = np.arange(6.0)
