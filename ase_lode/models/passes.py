@@ -158,4 +158,4 @@ class _Named:
 
 def _flat(array):
     """Rows (centres x lm, columns) of an array (centres, lm, columns)."""
-    return array.reshape(-1, array.shape[-1])
+    return array.reshape(array.shape[0] * array.shape[1], array.shape[2])  # which may be no columns at all

@@ -188,7 +188,7 @@ class Optimiser:
         result = first / np.maximum(np.sqrt(second) + 1e-12 * np.sqrt(second.max()), 1e-300)  # no gradient, no step
         momenta = self._network.unpack(self._sizes * (one * run.first + (1 - one) * gradient))
         for name, part in self._network.unpack(result).items():
-            if part.ndim == 3:
+            if part.ndim == 3 and part.size:  # without strengths they have no weights
                 part[:] = MATRICES * orthogonalised(momenta[name])
         return result
 

@@ -236,6 +236,14 @@ def test_single_atoms(tiny_network, tmp_path):
     assert found.energy == pytest.approx(-2.0) and found.energy_uncertainty == 0.0
 
 
+@pytest.mark.parametrize("change", [{"strengths": 0}, {"strengths": 0, "cubic_angular": 0}])
+def test_smaller_networks_train(tiny_network, change):
+    """Without a second density, and without body order 4: forces are still derivatives of the energy."""
+    tiny_network["model"]["head"] = {**tiny_network["model"]["head"], **change}
+    _, report = train(tiny_network, quiet=True)
+    assert report["force_check"]["relative_deviation"] < 1e-6
+
+
 @pytest.mark.parametrize("change, words", [
     ({"fields": [{"sources": "charges"}]}, "sources: learned"),
     ({"fields": [{"sources": "learned"}], "head": {"type": "ridge"}}, "head: {type: network}"),
