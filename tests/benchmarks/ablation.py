@@ -100,7 +100,8 @@ def main():
     if "default" in results:
         (RESULTS / "ablation.md").write_text(
             f"# What each default of the network head is worth\n\n{STRUCTURES} dipeptides, validation file, root mean "
-            f"squares; one change at a time, {results['default']['steps']} steps, one seed: a few per cent are chance.\n\n{table(results)}")
+            f"squares; one change at a time, {results['default']['steps']} steps, one seed: "
+            f"a few per cent are chance.\n\n{table(results)}")
 
 
 if __name__ == "__main__":
