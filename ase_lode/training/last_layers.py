@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ase_lode.training.metrics import voigt
+from ase_lode.training.metrics import STRAINS, voigt
 from ase_lode.training.network import errors, in_order, join, thinned
 
 #: Random directions in which forces of a structure enter, and how many more of them than columns there are in all.
@@ -20,11 +20,6 @@ ROUNDS, DAMPING = 8, 1e-4
 PRIOR = 1e-6
 #: Errors below this share of a label's spread do not count.
 NOISE = 1e-6
-#: Strains by Voigt index, shears halved into both off-diagonals.
-STRAINS = np.zeros((6, 3, 3))
-for _k, (_a, _b) in enumerate(((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))):
-    STRAINS[_k, _a, _b] += 0.5
-    STRAINS[_k, _b, _a] += 0.5
 
 
 class LastLayers:

@@ -160,6 +160,12 @@ def _evaluate(potential, n_threads, item, worker_threads):
         responses = {label: getattr(values, label) for label in labels}
     return evaluation, responses
 
+#: Strains by Voigt index, shears halved into both off-diagonals.
+STRAINS = np.zeros((6, 3, 3))
+for _k, (_a, _b) in enumerate(((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))):
+    STRAINS[_k, _a, _b] += 0.5
+    STRAINS[_k, _b, _a] += 0.5
+
 
 def voigt(tensor):
     """xx yy zz yz xz xy of the symmetric part of a (3, 3) tensor."""

@@ -9,7 +9,7 @@ import numpy as np
 from ase_lode.models.baseline import compositions
 from ase_lode.models.network import Graph, Part
 from ase_lode.neighbors import NeighborList, PairList
-from ase_lode.training.metrics import voigt
+from ase_lode.training.metrics import STRAINS, voigt
 from ase_lode.training.rows import KINDS
 
 #: Largest displacement in Å, and largest strain, of the differences in d/dθ of forces and stresses: the error is 1e-10.
@@ -182,7 +182,7 @@ class Loss:
             volume = sample.system.measure
             error = voigt(virial) / volume - sample.stress
             v = -error / (self.scales.stress**2 * volume)
-            strain = np.array([[v[0], v[5] / 2, v[4] / 2], [v[5] / 2, v[1], v[3] / 2], [v[4] / 2, v[3] / 2, v[2]]])
+            strain = np.tensordot(v, STRAINS, 1)
             loss += np.sum(error**2) / self.scales.stress**2
         return displacement, strain, loss
 
