@@ -13,8 +13,8 @@ import numpy as np
 
 #: Bytes of a cache line.
 LINE = 64
-#: Arrays below this many bytes come from the allocator, which keeps them itself.
-SMALL = 2**20
+#: Arrays below this many bytes come from the allocator, which keeps them itself: glibc asks the system for larger ones.
+SMALL = 2**17
 #: A block serves arrays down to this share of its size.
 FIT = 0.75
 #: Requests within which a block that nobody wants is given back to the system: a few evaluations.

@@ -1,11 +1,17 @@
 """Arrays in used memory: nobody's numbers are overwritten, and a loop of equal steps needs no new memory."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ase_lode import memory
+from structures import water_box
+
+sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
+import allocations  # noqa: E402
 
 SHAPE = (1000, 200)
 
@@ -59,3 +65,11 @@ def test_threads_do_not_share():
 def test_arrays_start_on_a_cache_line(shape):
     for array in (memory.empty(shape), memory.zeros(shape), memory.copy(np.ones(shape))):
         assert address(array) % memory.LINE == 0 and array.shape == shape
+
+
+@pytest.mark.filterwarnings("ignore::ase_lode.ExtrapolationWarning")
+@pytest.mark.parametrize("potential", ["water", "dipeptides"])
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the page faults of Linux and glibc")
+def test_steps_take_no_fresh_pages(potential):
+    atoms = water_box(216)
+    assert np.median(allocations.fresh_pages(allocations.steps_of(atoms, potential), 10)) < 10
