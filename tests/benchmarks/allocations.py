@@ -1,7 +1,8 @@
 """Memory that a step takes after the first ones: fresh pages from the system, and temporary arrays at their most.
 
 A page fault costs about as much as filling the page, so arrays are kept and used again (`ase_lode.memory`); what NumPy
-and Python allocate on the way is to stay small beside them. ``python tests/benchmarks/allocations.py [--potential water]``.
+and Python allocate on the way is to stay small beside them.
+``python tests/benchmarks/allocations.py [--potential water]``.
 """
 
 import argparse
@@ -69,8 +70,8 @@ def main():
     print("atoms  fresh pages per step, median and most  temporary B/atom")
     for molecules in options.molecules:
         step = steps_of(water_box(molecules), options.potential)
-        pages = fresh_pages(step)
-        print(f"{3 * molecules:5d}  {np.median(pages):10.0f} {pages.max():10d} {temporary(step) / (3 * molecules):32.0f}")
+        pages, held = fresh_pages(step), temporary(step) / (3 * molecules)
+        print(f"{3 * molecules:5d}  {np.median(pages):10.0f} {pages.max():10d} {held:32.0f}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from ase_lode._loops.compile import LANES, load, loop, splat, store
+from ase_lode._loops.compile import LANES, load, loop, store
 from ase_lode._loops.expand import _harmonics, _workspace
 from ase_lode.features.expansion import harmonic_norms
 
@@ -65,7 +65,8 @@ def main(atoms=3000, neighbours=54):
     kept, out = np.zeros((blocks, (l_max + 1) ** 2, LANES)), np.zeros(((l_max + 1) ** 2, LANES))
     for name, work, arguments in (("computed", computed, (units, l_max, norm, out)),
                                   ("written", written, (units, l_max, norm, kept)), ("read", read, (kept, out))):
-        print(f"{name:>9}: {1e6 * seconds(work, 0, blocks, *arguments) / atoms:.2f} µs per atom of {neighbours} neighbours")
+        each = 1e6 * seconds(work, 0, blocks, *arguments) / atoms
+        print(f"{name:>9}: {each:.2f} µs per atom of {neighbours} neighbours")
 
 
 if __name__ == "__main__":
