@@ -148,8 +148,31 @@ def _normals(periodic):
         normal = np.cross(*periodic)
         return normal / np.linalg.norm(normal)
     # The smallest rotation that takes the nearest Cartesian axis to the wire takes the other two to the normals.
-    axis = periodic[0] / np.linalg.norm(periodic[0])
-    nearest = int(np.argmax(np.abs(axis)))
-    axis = axis * np.sign(axis[nearest])
+    axis, nearest = _wire(periodic)
     halfway = axis + np.eye(3)[nearest]
     return np.delete(np.eye(3) - np.outer(axis, halfway) / (1 + axis[nearest]), nearest, axis=0)
+
+
+def _wire(periodic):
+    """Direction of a wire, and the number of its nearest Cartesian axis, along which it points."""
+    axis = periodic[0] / np.linalg.norm(periodic[0])
+    nearest = int(np.argmax(np.abs(axis)))
+    return axis * np.sign(axis[nearest]), nearest
+
+
+def wire_twist(periodic):
+    """How the normals of a wire turn about it when it is strained.
+
+    Parameters
+    ----------
+    periodic : array, shape (1, 3)
+
+    Returns
+    -------
+    wire : array, shape (3,)
+        Unit vector.
+    twist : array, shape (3, 3)
+        Angle about it per strain, r_a → r_a + ε_ab r_b: (u × e)_a u_b/(1 + e·u), e the nearest Cartesian axis.
+    """
+    wire, nearest = _wire(periodic)
+    return wire, np.outer(np.cross(wire, np.eye(3)[nearest]), wire) / (1 + wire[nearest])

@@ -13,6 +13,7 @@ from ase_lode.field import harmonics
 from ase_lode.field.accuracy import DENSITY, choose
 from ase_lode.field.fourier import Convolution, Planes
 from ase_lode.field.kernel import Grid, mesh_kernel
+from ase_lode.system import wire_twist
 
 #: Edge, in grid points, of the blocks by which atoms are sorted.
 BLOCK = 8
@@ -225,7 +226,8 @@ class ParticleMesh:
         Under a strain of the periodic vectors the box of a partly periodic system keeps its lengths along the free
         directions, which turn to stay normal. With P and N the projectors on periodic and free directions and T the
         derivative at fixed fractional coordinates, dE/dε = T P - N Tᵀ P + G N + N Gᵀ P, G = Σ dE/dr ⊗ r; for a fully
-        periodic system it is T.
+        periodic system it is T. A wire's box may turn about the wire too, which changes E by (T - G) : [u]× dθ, u the
+        wire's direction: nothing but the error of the interpolation.
         """
         # The kernel strains with k and the volume, 𝒴_lm(∇) with ∂_a → ∂_a - ε_ba ∂_b.
         exchange = (self._exchanged @ overlap.ravel()).reshape(3, 3)
@@ -237,6 +239,10 @@ class ParticleMesh:
         free = np.eye(3) - along
         heights = gradient.T @ (state.positions @ free)
         total = strain @ along - free @ strain.T @ along + heights + free @ heights.T @ along
+        if len(basis) == 1:
+            wire, twist = wire_twist(basis)
+            turned = (strain - gradient.T @ state.positions) * np.cross(wire, np.eye(3)).T
+            total += turned.sum() * twist
         return total.T
 
     def _operators_of(self, grid):
