@@ -110,7 +110,7 @@ class NetworkConfig(Strict):
     cubic_angular: int = Field(4, ge=0, le=6)
     #: Sizes of the hidden layers, multiples of 8.
     hidden: tuple[Annotated[int, Field(ge=8, le=1024, multiple_of=8)], ...] = Field((64, 32), min_length=1)
-    #: Steps of the optimiser, and atoms in each: on the dipeptides 4,000 steps of 100 atoms end where as many of 400 do.
+    #: Steps of the optimiser, and atoms in each: 4,000 steps of 100 atoms reach what as many of 400 do (dipeptides).
     steps: int = Field(10_000, ge=1)
     batch_atoms: int = Field(100, ge=1)
     #: Largest step relative to the typical size of a parameter.
