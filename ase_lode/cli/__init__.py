@@ -330,7 +330,8 @@ def train(
 @command(app, "eval")
 def evaluate(
     potential: PotentialName,
-    file: Annotated[Path, typer.Argument(metavar="TEST.EXTXYZ", help="Labelled structures, in eV and Å.")],
+    file: Annotated[Path, typer.Argument(metavar="TEST.EXTXYZ", help="Labelled structures, in the units "
+                                   "of the training's files.")],
     energy_key: Annotated[str, typer.Option(help="Key of the energy; 'none' leaves it out.")] = "energy",
     forces_key: Annotated[str, typer.Option(help="Key of the forces; 'none' leaves them out.")] = "forces",
     stress_key: Annotated[str | None, typer.Option(help="Key of the stress.")] = None,

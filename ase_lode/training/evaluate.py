@@ -21,7 +21,7 @@ def evaluate(potential, file, energy_key="energy", forces_key="forces", stress_k
     potential : Potential or str
         A potential, its name or its path.
     file : path
-        Structures that ASE reads, in eV and Å.
+        Structures that ASE reads, positions in Å, labels in the units of the training's files (``data.units``).
     energy_key, forces_key, stress_key : str or None
         Keys of the labels; None leaves a label out. A potential without energies needs none of them.
     report : path, optional
@@ -39,7 +39,8 @@ def evaluate(potential, file, energy_key="energy", forces_key="forces", stress_k
     -------
     dict
         ``errors`` (root mean square and mean absolute, per label, element and class), ``coverage`` (share of errors
-        within one predicted standard deviation), ``structures``, ``file`` and the potential's ``name`` and ``sha256``.
+        within one predicted standard deviation), ``structures``, ``file``, the ``units`` that the file was read in, and
+        the potential's ``name`` and ``sha256``.
 
     Raises
     ------
@@ -53,14 +54,15 @@ def evaluate(potential, file, energy_key="energy", forces_key="forces", stress_k
     if energy_key is None and forces_key is None and stress_key is None and not targets:
         raise DataError("No label to compare with; give an energy, forces or stress key.")
     progress = Progress(quiet)
-    training = potential.header.get("settings", {}).get("data", {}).get("train", {})
+    data = potential.header.get("settings", {}).get("data", {})
+    units = UnitsConfig(**data.get("units", {}))
     source = FileConfig(file=str(file), energy=energy_key, forces=forces_key, stress=stress_key,
-                        isolated=training.get("isolated", False))
-    structures, paths = read_structures(source, UnitsConfig(), progress=progress, targets=targets)
+                        isolated=data.get("train", {}).get("isolated", False))
+    structures, paths = read_structures(source, units, progress=progress, targets=targets)
     comparison = compare(potential, structures, n_threads or available_threads(), progress, "evaluating",
                          workers=workers)
     result = {"name": potential.name, "sha256": potential.sha256, "file": sha256(paths), "structures": len(structures),
-              "errors": comparison.summary(), "coverage": comparison.coverage()}
+              "units": units.model_dump(), "errors": comparison.summary(), "coverage": comparison.coverage()}
     if report is not None:
         from ase_lode.training.files import write_whole
         from ase_lode.training.report import html_report

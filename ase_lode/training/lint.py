@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+from ase.outputs import all_outputs
+from ase.stress import voigt_6_to_full_3x3_stress
 
 from ase_lode.models.baseline import compositions
 from ase_lode.system import CHEMICAL_SYMBOLS, System, standard_cell
@@ -59,6 +61,7 @@ class Frame:
 
     system: System
     labels: dict
+    per_atom: frozenset
     zero_cell: bool
     constrained: bool
 
@@ -112,7 +115,14 @@ def _frame(atoms):
     pbc = np.array(atoms.pbc) & (not zero_cell)
     cell = standard_cell(np.array(atoms.cell.array), pbc)
     system = System(atoms.numbers.astype(int), atoms.positions.copy(), cell, pbc)
-    return Frame(system, labels_of(atoms), zero_cell, bool(atoms.constraints))
+    return Frame(system, labels_of(atoms), _per_atom(atoms), zero_cell, bool(atoms.constraints))
+
+
+def _per_atom(atoms):
+    """Keys of what belongs to atoms by where it stands, since its size may be that of a vector or a tensor."""
+    results = {} if atoms.calc is None else atoms.calc.results
+    return frozenset(atoms.arrays) | {key for key in results if key in all_outputs and
+                                      "natoms" in all_outputs[key].shapespec}
 
 
 def _describe(frames, found):
@@ -123,7 +133,7 @@ def _describe(frames, found):
     kinds = {}
     for frame in frames:
         for key, value in frame.labels.items():
-            kinds.setdefault(str(key), []).append(_kind(value, len(frame.system)))
+            kinds.setdefault(str(key), []).append(_kind(value, len(frame.system), key in frame.per_atom))
     found.facts |= {
         "structures": len(frames), "atoms": f"{min(sizes)} to {max(sizes)}, {sum(sizes)} in all",
         "elements": ", ".join(elements), "composition rank": f"{rank} of {len(elements)}",
@@ -134,15 +144,14 @@ def _describe(frames, found):
                               "model.baseline.reference_energies, or set model.baseline.allow_rank_deficient: true")
 
 
-def _kind(value, n):
+def _kind(value, n, per_atom):
     try:
         array = np.asarray(value, dtype=float)
     except (TypeError, ValueError):
         return "text"
-    if array.ndim == 2 and len(array) == n and array.shape[1] in (3, 9):
-        return f"{array.shape[1]} per atom"
-    names = {n: "1 per atom", 1: "number", 3: "vector", 6: "6 numbers", 9: "9 numbers"}
-    return names.get(array.size, f"{array.size} numbers")
+    if per_atom or array.shape in ((n, 3), (n, 9)):
+        return f"{array.size // n} per atom"
+    return {1: "number", 3: "vector"}.get(array.size, f"{array.size} numbers")
 
 
 def _likely(keys, word, kind):
@@ -264,10 +273,11 @@ def _units(frames, energy_key, forces_key, found):
     if len(ratios) < 5:
         return
     change, work = np.array(ratios).T
-    if np.corrcoef(change, work)[0, 1] < 0.9:
+    spread = np.cov(change, work)
+    if spread[0, 1] <= 0.9 * np.sqrt(spread[0, 0] * spread[1, 1]):
         found.facts["energy change / work of forces"] = "uncorrelated in consecutive frames"
         return
-    ratio = float(np.median(change / work))
+    ratio = float(np.median(change[work != 0] / work[work != 0]))
     found.facts["energy change / work of forces"] = f"{ratio:.3f} over {len(ratios)} consecutive frames"
     if not 0.8 < ratio < 1.25:
         found.warnings.append(f"energies change {ratio:.3f} times as much as forces times displacements in Å say; "
@@ -278,10 +288,12 @@ def _stresses(frames, found):
     for frame in frames:
         stress, virial = frame.number("stress", 6), frame.number("virial", 9)
         stress = stress if stress is not None else frame.number("stress", 9)
-        if stress is None or virial is None or not frame.system.pbc.all():
+        if stress is None or virial is None or not virial.any() or not frame.system.pbc.all():
             continue
-        trace = stress[:3].sum() if stress.size == 6 else stress.reshape(3, 3).trace()
-        ratio = trace * frame.system.measure / virial.reshape(3, 3).trace()
+        if stress.size == 6:
+            stress = voigt_6_to_full_3x3_stress(stress).ravel()
+        # Of whole tensors, since a trace may vanish.
+        ratio = frame.system.measure * (stress @ virial) / (virial @ virial)
         found.facts["stress x volume / virial"] = f"{ratio:.4f} (-1 expected)"
         if abs(ratio + 1) > 0.01:
             found.warnings.append("stress and virial disagree: expected stress = -virial/volume, tension positive")

@@ -1,4 +1,4 @@
-"""Cu, Al and their alloys, strained and rattled, with the effective medium theory: energies, forces, stress.
+"""Cu, Al and their alloys, strained, rattled and vibrating, with the effective medium theory: energies, forces, stress.
 
 Usage (seconds)::
 
@@ -29,6 +29,9 @@ SITES = {
 SCALINGS = tuple(np.linspace(0.95, 1.05, 11).round(2))
 #: Repetitions of the cubic cell, in turn.
 REPEATS = [(1, 1, 1), (2, 1, 1), (2, 2, 1), (1, 2, 1)]
+#: Linear scalings and displacements (Å, root mean square) of the vibrating crystals, less than at room temperature.
+#: They are repeated twice in every direction: smaller cells hold few wave vectors, since images of an atom move alike.
+VIBRATING, DISPLACEMENT = (0.98, 1.0, 1.02), 0.1
 
 
 def perfect(group, scaling):
@@ -39,10 +42,9 @@ def perfect(group, scaling):
     return atoms
 
 
-def composition(group):
-    """Return perfect crystals, then 8 strained and rattled ones of 4 to 16 atoms, half with elements shuffled."""
-    random = random_of(group)
-    structures = [perfect(group, scaling) for scaling in SCALINGS]
+def disordered(group, random):
+    """Return 8 strained and rattled crystals of 4 to 16 atoms, half with elements shuffled."""
+    structures = []
     for turn, displacement in enumerate(np.linspace(0.02, 0.25, 8)):
         atoms = perfect(group, random.uniform(0.96, 1.04)) * REPEATS[turn % 4]
         if turn >= 4:
@@ -51,11 +53,24 @@ def composition(group):
         atoms.set_cell(atoms.cell @ (np.eye(3) + (strain + strain.T) / 2), scale_atoms=True)
         atoms.positions += random.normal(scale=displacement / np.sqrt(3), size=atoms.positions.shape)
         structures.append(atoms)
-    kinds = ["volumes"] * len(SCALINGS) + ["disordered"] * 8
-    return [
-        label(atoms, LEVEL, PROPERTIES, config_type=kind, group=group)
-        for kind, atoms in zip(kinds, structures, strict=True)
-    ]
+    return structures
+
+
+def vibrating(group, random):
+    """Return ordered crystals of 32 atoms with thermal displacements."""
+    structures = [perfect(group, scaling) * (2, 2, 2) for scaling in VIBRATING]
+    for atoms in structures:
+        atoms.positions += random.normal(scale=DISPLACEMENT / np.sqrt(3), size=atoms.positions.shape)
+    return structures
+
+
+def composition(group):
+    """Return labelled crystals of one composition: perfect, disordered, vibrating."""
+    random = random_of(group)
+    kinds = {"volumes": [perfect(group, scaling) for scaling in SCALINGS], "disordered": disordered(group, random),
+             "vibrating": vibrating(group, random)}
+    return [label(atoms, LEVEL, PROPERTIES, config_type=kind, group=group)
+            for kind, structures in kinds.items() for atoms in structures]
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from ase import units
 from openmm import app, unit
 from openmmml import MLPotential
 
-from ase_lode import LODECalculator
+from ase_lode import LODECalculator, relax
 
+POTENTIAL = "dipeptides"
 TEMPERATURE = 300 * unit.kelvin
 FRICTION = 1 / unit.picosecond
 TIMESTEP = 0.5 * unit.femtosecond
@@ -23,18 +24,18 @@ options = parser.parse_args()
 options.out.mkdir(parents=True, exist_ok=True)
 
 atoms = ase.io.read(HERE.parent / "peptide" / "peptide.xyz")
+atoms.calc = LODECalculator(POTENTIAL)
+relax(atoms, fmax=0.1)  # rather than minimizeEnergy, whose first steps lead out of the potential's training range
 topology = app.Topology()  # openmm.app.PDBFile("peptide.pdb").topology where there is a PDB file
 residue = topology.addResidue("PEP", topology.addChain())
 for symbol in atoms.symbols:
     topology.addAtom(symbol, app.Element.getBySymbol(symbol), residue)
-calc = LODECalculator("dipeptides")
-system = MLPotential("ase").createSystem(topology, calculator=calc, info=atoms.info)
+system = MLPotential("ase").createSystem(topology, calculator=atoms.calc, info=atoms.info)
 
 # The Reference platform computes in double precision; the potential takes the time anyway.
 simulation = app.Simulation(topology, system, openmm.LangevinMiddleIntegrator(TEMPERATURE, FRICTION, TIMESTEP),
                             openmm.Platform.getPlatformByName("Reference"))
 simulation.context.setPositions(atoms.positions * unit.angstrom)
-simulation.minimizeEnergy(maxIterations=100)
 simulation.context.setVelocitiesToTemperature(TEMPERATURE, 1)
 simulation.reporters += [
     app.DCDReporter(str(options.out / "md.dcd"), 10),
@@ -43,7 +44,7 @@ simulation.step(options.steps)
 
 state = simulation.context.getState(positions=True, energy=True, forces=True)
 atoms.positions = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)
-atoms.calc = calc
+atoms.calc = LODECalculator(POTENTIAL)  # anew, for the other remembers what it told OpenMM
 energy = state.getPotentialEnergy() / unit.kilojoules_per_mole * units.kJ / units.mol
 forces = state.getForces(asNumpy=True).value_in_unit(unit.kilojoules_per_mole / unit.angstrom) * units.kJ / units.mol
 print(f"OpenMM and plain calculator differ by {abs(energy - atoms.get_potential_energy()):.1e} eV and "

@@ -17,16 +17,26 @@ DATA = Path(__file__).parents[2] / "md_examples" / "data"
 #: Relative errors allowed in lattice constant, bulk modulus, and vibrations (root mean square).
 LATTICE, MODULUS, VIBRATIONS = 0.005, 0.05, 0.05
 SCALINGS = np.linspace(0.97, 1.03, 7)
-#: Effective medium theory sees fourth neighbours: its cutoff falls off from 5.4 to 5.8 Å.
-ALLOY = {"density": {"cutoff": 6.0, "max_radial": 8, "max_angular": 3}, "fields": []}
+#: Effective medium theory sees fourth neighbours: its cutoff falls off from 5.4 to 5.8 Å, which takes many radial
+#: functions to follow. Its stresses weigh more, since bulk moduli are made of them.
+ALLOY = {"file": "cual_emt.extxyz", "stress": 100.0,
+         "model": {"density": {"cutoff": 6.0, "max_radial": 12, "max_angular": 3}, "fields": []}}
+#: The stresses of tight binding, whose lattice sums are cut off, do not weigh more.
+SALT = {"file": "nacl_xtb.extxyz", "stress": 1.0,
+        "model": {"density": {"cutoff": 5.0, "max_radial": 6, "max_angular": 3},
+                  "fields": [{"exponent": 1, "max_angular": 2, "near_field": "exterior", "sources": "charges",
+                              "charges": {"Na": 0.8, "Cl": -0.8}}],
+                  "baseline": {"reference_energies": {"Na": -4.7176, "Cl": -113.3723}}}}
 
 
-def learned(folder, file, model, stress=1.0):
-    """A potential for a file of labelled structures, as a calculator.
+def tight_binding():
+    """The calculator that labelled the salt; tests without tblite are skipped."""
+    return pytest.importorskip("tblite.ase", reason="needs tblite").TBLite(
+        method="GFN1-xTB", accuracy=0.1, electronic_temperature=300.0, verbosity=0)
 
-    Phonons are made of forces and bulk moduli of stresses, which weigh more; not stresses of a teacher whose lattice
-    sums are cut off.
-    """
+
+def learned(folder, file, model, stress):
+    """A potential for a file of labelled structures, as a calculator; forces weigh more, since phonons are theirs."""
     config = {"schema": 1, "model": model, "weights": {"energy": 1.0, "forces": 10.0, "stress": stress},
               "data": {"train": {"file": str(DATA / file), "energy": "energy", "forces": "forces", "stress": "stress"},
                        "validation": {"fraction": 0.1}},
@@ -67,7 +77,7 @@ def close_in_all(found, expected):
 
 def test_metals_of_effective_medium_theory(tmp_path):
     """Both equations of state, and copper's phonons on a path through the zone, with supercells of 27 atoms."""
-    ours = learned(tmp_path, "cual_emt.extxyz", ALLOY, stress=100.0)
+    ours = learned(tmp_path, **ALLOY)
     compare(bulk("Al", a=4.0), ours, EMT())
     copper = compare(bulk("Cu", a=3.6), ours, EMT())
     path = copper.cell.bandpath("GXWLG", npoints=20).kpts
@@ -83,13 +93,8 @@ def test_metals_of_effective_medium_theory(tmp_path):
 @pytest.mark.slow
 def test_rock_salt_of_tight_binding(tmp_path):
     """Vibrations of a cation and an anion among fixed neighbours, in the cell of 16 atoms that the labels belong to."""
-    TBLite = pytest.importorskip("tblite.ase", reason="needs tblite").TBLite
-    ours = learned(tmp_path, "nacl_xtb.extxyz", {
-        "density": {"cutoff": 5.0, "max_radial": 6, "max_angular": 3},
-        "fields": [{"exponent": 1, "max_angular": 2, "near_field": "exterior", "sources": "charges",
-                    "charges": {"Na": 0.8, "Cl": -0.8}}],
-        "baseline": {"reference_energies": {"Na": -4.7176, "Cl": -113.3723}}})
-    theirs = TBLite(method="GFN1-xTB", accuracy=0.1, electronic_temperature=300.0, verbosity=0)
+    theirs = tight_binding()
+    ours = learned(tmp_path, **SALT)
     salt = compare(bulk("NaCl", "rocksalt", a=5.528) * 2, ours, theirs)
     modes = []
     for name, calc in (("ours", ours), ("xtb", theirs)):

@@ -3,10 +3,12 @@
 import ase.io
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from ase_lode.training.lint import lint
 
@@ -62,3 +64,30 @@ def test_outliers_are_found(tmp_path):
     structures[5].calc.results["energy"] += 4.0
     found, text = warnings(tmp_path, structures)
     assert found.facts["outlying energies"] == 1 and "[5]" in text
+
+
+def test_charges_of_nine_atoms_are_no_tensor(tmp_path):
+    """Nor those of three a vector."""
+    atoms = Atoms("Cu9", cell=[20.0] * 3, pbc=True, positions=2.5 * np.indices((3, 3, 1)).reshape(3, 9).T)
+    structures = [atoms, atoms[:3]]
+    for part in structures:
+        part.calc = SinglePointCalculator(part, energy=1.0, charges=np.ones(len(part)), stress=np.zeros(6),
+                                          forces=np.zeros((len(part), 3)))
+    keys = warnings(tmp_path, structures)[0].facts["keys"]
+    assert {key: text.partition(", ")[2] for key, text in keys.items()} == {
+        "charges": "1 per atom", "energy": "number", "forces": "3 per atom", "stress": "6 numbers"}
+
+
+@pytest.mark.filterwarnings("error")
+def test_vanishing_labels_do_not_divide(tmp_path):
+    """No correlation with energies that never change, no ratio to a virial that vanishes or has no trace."""
+    shear = np.array([[0.0, 1, 0], [1, 0, 0], [0, 0, 0]])
+    for virial, expected in ((0 * shear, None), (shear, "-1.0000 (-1 expected)")):
+        structures = frames(8)
+        for atoms in structures:
+            atoms.info["virial"] = virial
+            atoms.calc.results["stress"] = -full_3x3_to_voigt_6_stress(shear) / atoms.get_volume()
+            atoms.calc.results["energy"] = 1.0
+        facts = warnings(tmp_path, structures)[0].facts
+        assert facts["energy change / work of forces"] == "uncorrelated in consecutive frames"
+        assert facts.get("stress x volume / virial") == expected

@@ -7,6 +7,7 @@ import ase.io
 import numpy as np
 import pytest
 import yaml
+from ase import units
 from ase.build import molecule
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -71,6 +72,23 @@ def test_yaml_to_potential_report_and_metrics(config, tmp_path, capsys):
     assert "http" not in page.replace("http-equiv", "")
     tested = evaluate(again, tmp_path / "train.xyz", report=tmp_path / "eval.html")
     assert tested["errors"]["energy"]["count"] == 18 and (tmp_path / "eval.html").is_file()
+
+
+def test_eval_reads_labels_in_the_units_of_the_training(config, tmp_path):
+    """Labels in hartree and bohr give the same errors in eV and eV/Å, in training and afterwards."""
+    frames = ase.io.read(tmp_path / "train.xyz", ":")
+    for atoms in frames:
+        results = {"energy": atoms.get_potential_energy() / units.Ha,
+                   "forces": atoms.get_forces() * units.Bohr / units.Ha}
+        atoms.calc = SinglePointCalculator(atoms, **results)
+    ase.io.write(tmp_path / "atomic.xyz", frames, format="extxyz")
+    found = []
+    for file, data in (("train.xyz", {}), ("atomic.xyz", {"units": {"energy": "hartree", "length": "bohr"}})):
+        potential, _ = train(edited(config, data={"train": {"file": str(tmp_path / file)}, **data}), quiet=True)
+        found.append(evaluate(potential, tmp_path / file))
+    assert found[1]["units"] == {"energy": "hartree", "length": "bohr"}
+    for label in ("energy", "forces"):
+        assert found[1]["errors"][label]["rmse"] == pytest.approx(found[0]["errors"][label]["rmse"], rel=1e-3)
 
 
 def test_same_seed_gives_the_same_file(config, tmp_path):
