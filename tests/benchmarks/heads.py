@@ -69,7 +69,7 @@ def main():
     results = yaml.safe_load(path.read_text())
     (RESULTS / "heads.md").write_text(
         "# The network head against the linear one\n\nRoot mean squares on validation structures that were not fitted; "
-        "every set with the same defaults of the head (water with 12,000 steps, and ten blocks where the linear model "
+        "every set with the same defaults of the head (water with 16,000 steps, and ten blocks where the linear model "
         f"has twenty). The rows of {' and '.join(BEFORE)} are of a version before last layers were solved.\n\n"
         f"{table(results)}")
 
