@@ -19,6 +19,8 @@ DISPLACEMENT, STRAIN = 1e-5, 1e-6
 SHARES = 2
 #: Size of the last layers' weights at the start, relative to one that keeps the variance.
 OUTPUT = 0.1
+#: Steps of the hidden layers' biases: larger ones move units to the flat minimum of x/(1 + e^-x), where they stay.
+HIDDEN_BIAS = 0.1
 #: Sources met by fewer centres than this share count as if so many met them.
 MET = 0.1
 
@@ -297,6 +299,8 @@ def initial(network, samples, seed, size=40):
             sizes[name] /= np.sqrt(network.shapes[name][1])
             size = sizes[name] * (OUTPUT if depth == network.depth - 1 else 1)
             theta[name][:] = rng.standard_normal(size.shape) * size
+            if depth < network.depth - 1:
+                sizes[f"{prefix}.bias{depth}"] *= HIDDEN_BIAS
         sizes[f"{prefix}.direct"] *= OUTPUT / np.sqrt(network.n_inputs)
         theta[f"{prefix}.scale"][:] = 1.0
         for name in ("mean", "scale"):
