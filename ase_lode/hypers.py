@@ -113,8 +113,9 @@ class NetworkConfig(Strict):
     #: Steps of the optimiser, and atoms in each: 4,000 steps of 100 atoms reach what as many of 400 do (dipeptides).
     steps: int = Field(10_000, ge=1)
     batch_atoms: int = Field(100, ge=1)
-    #: Largest step relative to the typical size of a parameter.
-    learning_rate: float = Field(0.03, gt=0, le=1)
+    #: Largest step relative to the typical size of a parameter. Small batches want small steps: three times this, and
+    #: hidden units of an oxide fell silent.
+    learning_rate: float = Field(0.01, gt=0, le=1)
     #: Share by which weights shrink in a step, times the learning rate; biases are left alone.
     weight_decay: float = Field(0.03, ge=0, lt=1)
     #: Weight of energies in the first half, and at the end: they are few, and noise to channels that still change.

@@ -96,7 +96,7 @@ class NetworkTraining:
         last.solve(held, progress)
         weights, references = np.split(last.row, [network.n_parameters])
         baseline = replace(problem.baseline, energies=problem.baseline.energies + references)
-        posterior, factor = self._calibrated(weights, baseline, last.draws(DRAWS), data.held or data.train)
+        posterior, factor = self._calibrated(weights, baseline, last.draws(DRAWS), data.held or data.train, progress)
         header = {"training": {"steps": head.steps, "committee": head.committee},
                   "uncertainty": {"energy_factor": factor}}
         return Trained(weights, baseline, posterior, self._ranges(train), header, {"history": history})
@@ -122,13 +122,16 @@ class NetworkTraining:
             widen(lower, upper, sample.species, self._network.own(sample.pairs, sample.species)[:, 0])
         return finite(lower, upper)
 
-    def _calibrated(self, weights, baseline, draws, structures):
+    def _calibrated(self, weights, baseline, draws, structures, progress):
         """Draws scaled so that one standard deviation holds its share of the forces' errors; the energies' factor."""
         problem, chosen = self._problem, structures[:: max(1, len(structures) // CALIBRATED)]
         potential = Potential(problem.model, weights, baseline, {}, draws)
         judged = compare(potential, chosen, problem.n_threads, uncertain=len(chosen)).judged()
         scale = {kind: float(np.quantile(abs(error[sigma > 0]) / sigma[sigma > 0], ONE_SIGMA))
                  for kind, (error, sigma) in judged.items() if (sigma > 0).any()}
+        if not scale:
+            progress.say("uncertainties are zero: no unit of the last layers changes with the structures; take a "
+                         "smaller head.learning_rate or another seed")
         forces = scale.get("forces", scale.get("energy", 1.0)) or 1.0
         return draws * forces, scale.get("energy", forces) / forces
 
