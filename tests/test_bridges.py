@@ -98,18 +98,6 @@ def test_ipi_example(tmp_path):
     assert len(list(tmp_path.glob("simulation.positions_*.extxyz"))) == 4
 
 
-@pytest.mark.slow
-@needs("ipi", "ipi")
-def test_ipi_example_ends_when_its_drivers_die(tmp_path):
-    command = [sys.executable, EXAMPLES / "ipi" / "run.py", "--steps", "100000", "--out", tmp_path]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment()) as process:
-        while process.poll() is None and not (tmp_path / "simulation.out").exists():
-            time.sleep(0.1)
-        subprocess.run(["pkill", "-P", str(process.pid), "-f", "i-pi-py_driver"], check=True)
-        _, message = process.communicate(timeout=60)
-    assert process.returncode == 1 and message.startswith("i-pi-py_driver failed")
-
-
 @needs("openmmml", "openmm")
 def test_openmm_example(tmp_path):
     assert max(differences(run("openmm", "--steps", 10, "--out", tmp_path))) < 1e-9

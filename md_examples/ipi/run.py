@@ -41,8 +41,9 @@ driver = [BIN / "i-pi-py_driver", "-u", "-a", address, "-m", "custom", "-P", HER
           "-o", f"{structure},{POTENTIAL}"]
 drivers = [subprocess.Popen(driver, stdout=log, stderr=log) for _ in range(DRIVERS)]
 while server.poll() is None:
-    if all(process.poll() for process in drivers):  # i-PI would wait for others; 0 is a driver sent home at the end
-        server.terminate()
+    if any(process.poll() for process in drivers):  # i-PI would wait for it; 0 is a driver sent home at the end
+        for process in (server, *drivers):
+            process.kill()
     time.sleep(0.1)
 socket.unlink(missing_ok=True)
 for process in (*drivers, server):
