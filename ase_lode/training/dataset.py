@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from ase.data import covalent_radii as COVALENT_RADII  # noqa: F401  Å, index: atomic number
 from ase.data import vdw_radii as VDW_RADII  # noqa: F401  Å, NaN where unknown
+from ase.outputs import all_outputs
 
 from ase_lode.errors import DataError, LODEError
 from ase_lode.system import System
@@ -135,6 +136,13 @@ def _database_rows(path):
         atoms.info.update(row.key_value_pairs)
         atoms.info.update(row.data)
         yield atoms
+
+
+def per_atom_keys(atoms):
+    """Keys of what belongs to atoms by where it stands, since its size may be that of a vector or a tensor."""
+    results = {} if atoms.calc is None else atoms.calc.results
+    return frozenset(atoms.arrays) | {key for key in results if key in all_outputs and
+                                      "natoms" in all_outputs[key].shapespec}
 
 
 def labels_of(atoms):

@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-from ase.outputs import all_outputs
-from ase.stress import voigt_6_to_full_3x3_stress
 
 from ase_lode.models.baseline import compositions
 from ase_lode.system import CHEMICAL_SYMBOLS, System, standard_cell
-from ase_lode.training.dataset import labels_of, read_atoms
+from ase_lode.training.dataset import labels_of, per_atom_keys, read_atoms
 
 #: Residuals this many median absolute deviations from the median are outliers, if also larger than the floor (eV/atom).
 OUTLIER, OUTLIER_FLOOR = 12.0, 0.05
@@ -115,14 +113,7 @@ def _frame(atoms):
     pbc = np.array(atoms.pbc) & (not zero_cell)
     cell = standard_cell(np.array(atoms.cell.array), pbc)
     system = System(atoms.numbers.astype(int), atoms.positions.copy(), cell, pbc)
-    return Frame(system, labels_of(atoms), _per_atom(atoms), zero_cell, bool(atoms.constraints))
-
-
-def _per_atom(atoms):
-    """Keys of what belongs to atoms by where it stands, since its size may be that of a vector or a tensor."""
-    results = {} if atoms.calc is None else atoms.calc.results
-    return frozenset(atoms.arrays) | {key for key in results if key in all_outputs and
-                                      "natoms" in all_outputs[key].shapespec}
+    return Frame(system, labels_of(atoms), per_atom_keys(atoms), zero_cell, bool(atoms.constraints))
 
 
 def _describe(frames, found):
@@ -291,7 +282,7 @@ def _stresses(frames, found):
         if stress is None or virial is None or not virial.any() or not frame.system.pbc.all():
             continue
         if stress.size == 6:
-            stress = voigt_6_to_full_3x3_stress(stress).ravel()
+            stress = stress[[0, 5, 4, 5, 1, 3, 4, 3, 2]]  # Voigt's order
         # Of whole tensors, since a trace may vanish.
         ratio = frame.system.measure * (stress @ virial) / (virial @ virial)
         found.facts["stress x volume / virial"] = f"{ratio:.4f} (-1 expected)"
