@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import ase.io
@@ -95,6 +96,21 @@ def test_ipi_example(tmp_path):
     output = run("ipi", "--steps", 2, "--out", tmp_path)
     assert differences(output)[0] < 1e-6 and "after 2 steps" in output
     assert len(list(tmp_path.glob("simulation.positions_*.extxyz"))) == 4
+
+
+@pytest.mark.slow
+@needs("ipi", "ipi")
+def test_ipi_example_ends_when_a_driver_dies(tmp_path):
+    command = [sys.executable, EXAMPLES / "ipi" / "run.py", "--steps", "100000", "--out", tmp_path]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
+    try:
+        while process.poll() is None and not (tmp_path / "simulation.out").exists():
+            time.sleep(0.1)
+        subprocess.run(["pkill", "-P", str(process.pid), "--oldest", "-f", "i-pi-py_driver"], check=True)
+        _, message = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 1 and message.startswith("i-pi-py_driver failed")
 
 
 @needs("openmmml", "openmm")

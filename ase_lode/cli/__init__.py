@@ -330,8 +330,7 @@ def train(
 @command(app, "eval")
 def evaluate(
     potential: PotentialName,
-    file: Annotated[Path, typer.Argument(metavar="TEST.EXTXYZ", help="Labelled structures, in the units "
-                                   "of the training's files.")],
+    file: Annotated[Path, typer.Argument(metavar="TEST.EXTXYZ", help="Structures labelled in the training's units.")],
     energy_key: Annotated[str, typer.Option(help="Key of the energy; 'none' leaves it out.")] = "energy",
     forces_key: Annotated[str, typer.Option(help="Key of the forces; 'none' leaves them out.")] = "forces",
     stress_key: Annotated[str | None, typer.Option(help="Key of the stress.")] = None,

@@ -241,8 +241,8 @@ class ParticleMesh:
         total = strain @ along - free @ strain.T @ along + heights + free @ heights.T @ along
         if len(basis) == 1:
             wire, twist = wire_twist(basis)
-            turned = (strain - gradient.T @ state.positions) * np.cross(wire, np.eye(3)).T
-            total += turned.sum() * twist
+            turn = np.cross(wire, np.eye(3)).T  # [u]×
+            total += np.sum((strain - gradient.T @ state.positions) * turn) * twist
         return total.T
 
     def _operators_of(self, grid):

@@ -9,6 +9,7 @@ import numpy as np
 from ase_lode.models.baseline import compositions
 from ase_lode.system import CHEMICAL_SYMBOLS, System, standard_cell
 from ase_lode.training.dataset import labels_of, per_atom_keys, read_atoms
+from ase_lode.training.metrics import voigt
 
 #: Residuals this many median absolute deviations from the median are outliers, if also larger than the floor (eV/atom).
 OUTLIER, OUTLIER_FLOOR = 12.0, 0.05
@@ -279,11 +280,13 @@ def _stresses(frames, found):
     for frame in frames:
         stress, virial = frame.number("stress", 6), frame.number("virial", 9)
         stress = stress if stress is not None else frame.number("stress", 9)
-        if stress is None or virial is None or not virial.any() or not frame.system.pbc.all():
+        if stress is None or virial is None or not frame.system.pbc.all():
             continue
-        if stress.size == 6:
-            stress = stress[[0, 5, 4, 5, 1, 3, 4, 3, 2]]  # Voigt's order
-        # Of whole tensors, since a trace may vanish.
+        stress = stress if stress.size == 6 else voigt(stress.reshape(3, 3))
+        virial = voigt(virial.reshape(3, 3))
+        if not virial.any():
+            continue
+        # Of all components, since a trace may vanish.
         ratio = frame.system.measure * (stress @ virial) / (virial @ virial)
         found.facts["stress x volume / virial"] = f"{ratio:.4f} (-1 expected)"
         if abs(ratio + 1) > 0.01:

@@ -10,9 +10,16 @@ import time
 
 import numpy as np
 
-from ase_lode._loops.compile import LANES, load, loop, store
+from ase_lode._loops.compile import LANES, inlined, load, loop, store
 from ase_lode._loops.expand import _harmonics, _workspace
 from ase_lode.features.expansion import harmonic_norms
+
+
+@inlined
+def _of_block(p, units, l_max, norm, unit, legendre, cosines, harmonics):
+    for c in range(3):
+        store(unit, (c, 0), load(units, (p, c, 0)))
+    _harmonics(l_max, norm, unit, legendre, cosines, harmonics)
 
 
 @loop
@@ -20,9 +27,7 @@ def computed(start, stop, units, l_max, norm, out):
     """Sum of the harmonics of blocks of pairs, out[lm, lane]."""
     unit, _, legendre, cosines, harmonics = _workspace(l_max)
     for p in range(start, stop):
-        for c in range(3):
-            store(unit, (c, 0), load(units, (p, c, 0)))
-        _harmonics(l_max, norm, unit, legendre, cosines, harmonics)
+        _of_block(p, units, l_max, norm, unit, legendre, cosines, harmonics)
         for lm in range(len(out)):
             store(out, (lm, 0), load(out, (lm, 0)) + load(harmonics, (lm, 0)))
 
@@ -30,11 +35,9 @@ def computed(start, stop, units, l_max, norm, out):
 @loop
 def written(start, stop, units, l_max, norm, kept):
     """The harmonics of blocks of pairs, kept[block, lm, lane]."""
-    unit, _, legendre, cosines, harmonics = _workspace(l_max)
+    unit, _, legendre, cosines, _ = _workspace(l_max)
     for p in range(start, stop):
-        for c in range(3):
-            store(unit, (c, 0), load(units, (p, c, 0)))
-        _harmonics(l_max, norm, unit, legendre, cosines, kept[p])
+        _of_block(p, units, l_max, norm, unit, legendre, cosines, kept[p])
 
 
 @loop
