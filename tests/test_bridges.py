@@ -102,14 +102,15 @@ def test_ipi_example(tmp_path):
 @needs("ipi", "ipi")
 def test_ipi_example_ends_when_a_driver_dies(tmp_path):
     command = [sys.executable, EXAMPLES / "ipi" / "run.py", "--steps", "100000", "--out", tmp_path]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
-    try:
-        while process.poll() is None and not (tmp_path / "simulation.out").exists():
-            time.sleep(0.1)
-        subprocess.run(["pkill", "-P", str(process.pid), "--oldest", "-f", "i-pi-py_driver"], check=True)
-        _, message = process.communicate(timeout=60)
-    finally:
-        process.kill()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+        one_driver = ["pkill", "-P", str(process.pid), "--oldest", "-f", "i-pi-py_driver"]
+        try:
+            while process.poll() is None and subprocess.run(one_driver).returncode:  # they start after i-PI
+                time.sleep(0.1)
+            _, message = process.communicate(timeout=120)
+        finally:
+            subprocess.run(["pkill", "-P", str(process.pid)])
+            process.kill()
     assert process.returncode == 1 and message.startswith("i-pi-py_driver failed")
 
 
