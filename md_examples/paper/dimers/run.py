@@ -144,6 +144,8 @@ for panel, kinds in zip(axes, classes):
         panel.loglog(*zip(*line), "o-", markersize=3, label=products)
     panel.axhline(next(row[7] for row in summary if row[0] == kinds), color="0.7", label="zero")
     panel.set(title=kinds, xlabel="pairs trained on")
+    panel.set_xticks([row[0] for row in line], [row[0] for row in line])
+    panel.set_xticks([], minor=True)
 axes[0].set_ylabel("error beyond (meV)")
 axes[0].legend(fontsize="xx-small")
 figure.savefig(options.out / "dimers.png", dpi=90)
