@@ -128,7 +128,7 @@ def panels(names):
 
 options = arguments(HERE, __doc__, data={"type": Path, "default": os.environ.get("ASE_LODE_DATA"),
                                          "help": "folder of the BFDb curves (dimers/CC_train.xyz, ...)"})
-frames = labelled(HERE / "sidechains_xtb.extxyz.gz")
+frames = labelled(HERE / "sidechains_xtb.extxyz.gz")[:40 * 6 * 13 if options.small else None]
 classes, shares = (CLASSES[:1], SHARES[1:2]) if options.small else (CLASSES, SHARES)
 summary = []
 for kinds in classes:
