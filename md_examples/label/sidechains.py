@@ -20,7 +20,7 @@ from levels import LEVELS
 
 LEVEL = "GFN1-xTB"
 #: Pairs of each class.
-PAIRS = 80
+PAIRS = 200
 
 
 #: Molecules of each kind, and their charges in e.

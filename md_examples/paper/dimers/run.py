@@ -128,7 +128,7 @@ def panels(names):
 
 options = arguments(HERE, __doc__, data={"type": Path, "default": os.environ.get("ASE_LODE_DATA"),
                                          "help": "folder of the BFDb curves (dimers/CC_train.xyz, ...)"})
-frames = labelled(HERE / "sidechains_xtb.extxyz.gz")
+frames = labelled(HERE / "sidechains_xtb.extxyz.gz")[:40 * 6 * 13 if options.small else None]
 classes, shares = (CLASSES[:1], SHARES[1:2]) if options.small else (CLASSES, SHARES)
 summary = []
 for kinds in classes:
@@ -144,6 +144,8 @@ for panel, kinds in zip(axes, classes):
         panel.loglog(*zip(*line), "o-", markersize=3, label=products)
     panel.axhline(next(row[7] for row in summary if row[0] == kinds), color="0.7", label="zero")
     panel.set(title=kinds, xlabel="pairs trained on")
+    panel.set_xticks([row[0] for row in line], [row[0] for row in line])
+    panel.set_xticks([], minor=True)
 axes[0].set_ylabel("error beyond (meV)")
 axes[0].legend(fontsize="xx-small")
 figure.savefig(options.out / "dimers.png", dpi=90)

@@ -1,34 +1,114 @@
-"""H2O and CO2 over Li(100): trained below a height, tested above, with and without the field."""
+"""H2O and CO2 over Li(100): trained below a height, tested above, with and without fields."""
 
+import re
 import sys
 from pathlib import Path
 
 import numpy as np
+import yaml
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 from matplotlib.figure import Figure
+from scipy.optimize import minimize_scalar
 
-from ase_lode import LODECalculator
+from ase_lode.features.representation import Representation
+from ase_lode.hypers import ModelConfig, read_config
+from ase_lode.system import System
+from ase_lode.training.fit import penalties
+from ase_lode.training.orthogonal import Orthogonal
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from common import arguments, fitted, labelled, rmse, table  # noqa: E402
+from common import arguments, labelled, rmse, table  # noqa: E402
 
+MODEL = yaml.safe_load((HERE / "train.yaml").read_text(encoding="utf-8"))["model"]
+ALL = tuple(MODEL["elements"])
+#: Cutoff of the density (Å), exponents of the fields and atoms that carry energy.
+MODELS = {"short range": (4.0, (), ALL), "p = 1": (4.0, (1,), ("Li",)), "p = 6": (4.0, (6,), ("Li",)),
+          "multi-scale": (4.0, (1, 6), ("Li",)), "multi-scale all atoms": (4.0, (1, 6), ALL),
+          "short range 6 Å": (6.0, (), ALL)}
+DRAWN = ("short range", "multi-scale")
 SLAB = 32
-#: Training ends at this height of O or C above the top layer, the image plane is where classical images put it (Å).
-BELOW, PLANE = 4.5, 1.6
-CHARGES = {"Li": 0.0, "H": 0.38, "C": 1.52, "O": -0.76}
-MODELS = {"short range": [], "multi-scale": [{"exponent": 1, "max_angular": 2, "sources": "charges"}]}
+#: Heights of O or C above the top layer (Å): training ends; most energies have ended; a molecule is known to feel
+#: nothing; its features are those of a molecule alone; classical images have their plane.
+BELOW, TAIL, AWAY, APART, PLANE = 4.5, 6.3, 10.0, 40.0, 1.6
+#: Regularisations, chosen by leaving out the highest one, two, ... heights of training.
+STRENGTHS, LEFT_OUT = 10.0 ** np.arange(-11, -3), 3
+#: Half the step of slopes of the features (Å), and the fields' relative error, which a weak regularisation amplifies.
+STEP, TOLERANCE = 0.02, 1e-9
 #: e²/4πε0 in eV Å.
 COULOMB = 14.399645
 
 
-def references(frames):
-    """Return the slab and the molecules alone, whose interaction is nothing."""
-    parts = [frames[0][:SLAB], *{atoms.info["config_type"]: atoms[SLAB:] for atoms in frames}.values()]
-    for atoms in parts:
-        atoms.calc = SinglePointCalculator(atoms, energy=0.0, forces=np.zeros((len(atoms), 3)))
-    return parts
+class Rows:
+    """Features less those of slab and molecule alone, for all models of one density.
+
+    Parameters
+    ----------
+    frames : list of Atoms
+    cutoff : float
+        Of the density.
+    exponents : set of int
+        Of the fields.
+    """
+
+    def __init__(self, frames, cutoff, exponents):
+        fields = [field for field in MODEL["fields"] if field["exponent"] in exponents]
+        model = read_config(ModelConfig, MODEL | {"density": MODEL["density"] | {"cutoff": cutoff}, "fields": fields})
+        self._representation = Representation(model.resolved(), TOLERANCE)
+        groups = self._representation.feature_groups
+        self._groups, self._centres = np.tile(groups, len(ALL)), np.repeat(ALL, len(groups))
+        self._fields = [{fields[int(k) - 1]["exponent"] for k in re.findall(r"field (\d)", name)}
+                        for name in self._representation.group_names]
+        curves = {atoms.info["group"]: atoms for atoms in frames}
+        self._apart = {group: self._features(lifted(atoms, APART)) for group, atoms in curves.items()}
+        self.energy = np.array([self.of(atoms) for atoms in frames])
+        near = [atoms.info["height"] < BELOW for atoms in frames]
+        self.slope = np.array([self._slope(atoms) if use else np.zeros(len(self.energy[0]))
+                               for atoms, use in zip(frames, near)])
+        self._away = {group: self.of(atoms, AWAY) for group, atoms in curves.items()}
+
+    def _features(self, atoms):
+        return self._representation.rows(System.from_atoms(atoms), forces=False, stress=False).energy
+
+    def of(self, atoms, height=None):
+        """Return the features of a structure, its molecule moved to a height."""
+        height = atoms.info["height"] if height is None else height
+        return self._features(lifted(atoms, height)) - self._apart[atoms.info["group"]]
+
+    def _slope(self, atoms):
+        up, down = (self.of(atoms, atoms.info["height"] + step) for step in (STEP, -STEP))
+        return (up - down) / (2 * STEP)
+
+    def weights(self, exponents, centres, frames, energies, slopes, train):
+        """Weights of a model, one row for each of `STRENGTHS`.
+
+        Parameters
+        ----------
+        exponents : tuple of int
+        centres : tuple of str
+            Elements of the atoms that carry energy.
+        frames : list of Atoms
+        energies, slopes : array
+            Labels (eV, eV/Å).
+        train : array of int
+            Which structures train, besides their molecules far away.
+        """
+        columns = np.array([fields <= set(exponents) for fields in self._fields])[self._groups]
+        columns &= np.isin(self._centres, centres)
+        away = np.array([self._away[group] for group in {frames[index].info["group"]: None for index in train}])
+        rows = np.concatenate([self.energy[train], self.slope[train], away])[:, columns]
+        targets = np.concatenate([energies[train], slopes[train], np.zeros(len(away))])
+        problem = Orthogonal(rows, targets, penalties((rows**2).sum(axis=0), self._groups[columns]))
+        result = np.zeros((len(STRENGTHS), len(columns)))
+        result[:, columns] = [problem.solve(strength) for strength in STRENGTHS]
+        return result
+
+
+def lifted(atoms, height):
+    """Return the structure with its molecule at another height (Å)."""
+    moved = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    moved.positions[SLAB:, 2] += height - atoms.info["height"]
+    return moved
 
 
 def image(atoms):
@@ -41,80 +121,77 @@ def image(atoms):
     n = np.arange(-12, 13)
     waves = np.array([(a, b) for a in n for b in n if a or b]) * 2 * np.pi / side
     size = np.linalg.norm(waves, axis=1)
-    charges = np.array([CHARGES[symbol] for symbol in molecule.symbols])
+    charges = np.array([MODEL["charges"][symbol] for symbol in molecule.symbols])
     height = molecule.positions[:, 2] - top - PLANE
     sums = (np.exp(1j * waves @ molecule.positions[:, :2].T - np.outer(size, height)) * charges).sum(axis=1)
     return -np.pi * COULOMB / side**2 * np.sum(abs(sums) ** 2 / size)
 
 
-def powers(frames, energies):
-    """Return powers of the height above the image plane, one for each curve with points of one sign above ``BELOW``."""
-    found = []
-    for group in sorted({atoms.info["group"] for atoms in frames}):
-        points = [(atoms.info["height"] - PLANE, e) for atoms, e in zip(frames, energies)
-                  if atoms.info["group"] == group and atoms.info["height"] > BELOW]
-        (z, e) = np.array(sorted(points)).T if len(points) > 1 else (None, np.zeros(1))
-        if e.all() and abs(np.sign(e).sum()) == len(e):
-            found.append(np.polyfit(np.log(z), np.log(abs(e)), 1)[0])
-    return found
-
-
-def lifted(atoms, heights):
-    """Return the structure with its molecule at other heights (Å)."""
-    for height in heights:
-        moved = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-        moved.positions[SLAB:, 2] += height - atoms.info["height"]
-        yield moved
+def power(heights, energies, curves):
+    """Return the n of E = A (height - PLANE)^n with one A for each curve, by least squares."""
+    def left(n):
+        errors = 0.0
+        for curve in np.unique(curves):
+            law, e = (heights[curves == curve] - PLANE) ** n, energies[curves == curve]
+            errors += np.sum((e - law * (law @ e) / (law @ law)) ** 2)
+        return errors
+    return float(minimize_scalar(left, bounds=(-20, -1), method="bounded").x)
 
 
 options = arguments(HERE, __doc__)
-frames = labelled(HERE / "lithium_pbe.extxyz.gz")[:6 if options.small else None]
-height = np.array([atoms.info["height"] for atoms in frames])
-reference = np.array([atoms.get_potential_energy() for atoms in frames])
-forces = [atoms.get_forces()[SLAB:] for atoms in frames]
-kinds = np.array([atoms.info["config_type"] for atoms in frames])
-near = height < BELOW
-train = [atoms for atoms, use in zip(frames, near) if use] + references(frames)
-predicted, summary, scans = {}, [], {}
-scan_heights = np.linspace(2.5, 9, 5 if options.small else 53)
-starts = {kind: next(atoms for atoms in frames if atoms.info["config_type"] == kind) for kind in sorted(set(kinds))}
-for name, fields in MODELS.items():
-    potential = fitted(HERE / "train.yaml", name.replace(" ", "-"), train, options.out, fields=fields)
-    calc = LODECalculator(potential, on_extrapolation="ignore")
-    results = calc.predict(frames)
-    predicted[name] = np.array([result["energy"] for result in results])
-    scans[name] = {kind: [result["energy"] for result in calc.predict(lifted(atoms, scan_heights), ("energy",))]
-                   for kind, atoms in starts.items()}
-    for kind in starts:
-        here = ~near & (kinds == kind)
-        if not here.any():
-            continue
-        some = [atoms for atoms, use in zip(frames, kinds == kind) if use]
-        power = [np.median(found) if (found := powers(some, e[kinds == kind])) else np.nan
-                 for e in (predicted[name], reference)]
-        pulls = np.concatenate([f for f, use in zip(forces, here) if use])
-        force_error = rmse(np.concatenate([r["forces"][SLAB:] for r, use in zip(results, here) if use]), pulls)
-        summary.append((name, kind, int(near[kinds == kind].sum()), int(here.sum()),
-                        1e3 * rmse(predicted[name][here], reference[here]), 1e3 * rmse(0, reference[here]),
-                        1e3 * force_error, 1e3 * rmse(pulls, 0), float(power[0]), float(power[1])))
-table(options.out / "errors.csv", ("model", "molecule", "near", "far", "far_meV", "zero_meV", "force_meV_A",
-                                   "force_zero", "power", "power_ref"), summary)
+frames = labelled(HERE / "lithium_pbe.extxyz.gz")[:24 if options.small else None]
+height, curve, kind = (np.array([atoms.info[key] for atoms in frames]) for key in ("height", "group", "config_type"))
+energies = np.array([atoms.get_potential_energy() for atoms in frames])
+#: The slab's net force is how the energy rises with the height of the molecule; its own force carries the grid's noise.
+slopes = np.array([atoms.get_forces()[:SLAB, 2].sum() for atoms in frames])
+kinds, near = sorted(set(kind)), height < BELOW
+labels = frames, energies, slopes
+features, fitted, predicted, summary = {}, {}, {}, []
+for name, (cutoff, *model) in MODELS.items():
+    if cutoff not in features:
+        features[cutoff] = Rows(frames, cutoff, {p for c, powers, _ in MODELS.values() if c == cutoff for p in powers})
+    rows, left_out = features[cutoff], {}
+    for one in kinds:
+        here = near & (kind == one)
+        left_out[one] = []
+        for top in np.unique(height[here])[-LEFT_OUT:]:
+            weights = rows.weights(*model, *labels, np.flatnonzero(here & (height < top)))
+            judged = here & (height >= top)
+            left_out[one].append([rmse(line, energies[judged]) / rmse(0, energies[judged])
+                                  for line in weights @ rows.energy[judged].T])
+        left_out[one] = np.log(left_out[one]).mean(axis=0)
+    best = np.argmin(sum(left_out.values()))
+    fitted[name] = {one: rows.weights(*model, *labels, np.flatnonzero(near & (kind == one)))[best]
+                    for one in kinds}
+    predicted[name] = np.array([row @ fitted[name][one] for row, one in zip(rows.energy, kind)])
+    for one in kinds:
+        far, tail = (~near & (kind == one)), (height > TAIL) & (kind == one)
+        found = [power(height[far], e[far], curve[far]) for e in (predicted[name], energies)]
+        errors = [1e3 * rmse(guess[some], energies[some]) for some in (far, tail)
+                  for guess in (predicted[name], np.zeros(len(energies)))]
+        summary.append((name, one, int((near & (kind == one)).sum()), int(far.sum()),
+                        float(np.exp(left_out[one][best])), *errors, *found))
+table(options.out / "errors.csv", ("model", "molecule", "near", "far", "left_out", "far_meV", "zero_meV", "tail_meV",
+                                   "tail_zero", "power", "power_ref"), summary)
 
-figure = Figure(figsize=(4.2 * (len(starts) + 1), 3.6), layout="constrained")
-panels = figure.subplots(1, len(starts) + 1)
-for panel, (kind, atoms) in zip(panels, starts.items()):
-    here = kinds == kind
-    panel.plot(height[here], 1e3 * reference[here], "ko", markersize=3, label="PBE, all orientations")
-    for name in MODELS:
-        panel.plot(scan_heights, 1e3 * np.array(scans[name][kind]), label=name)
-    away = scan_heights > 3.5
-    panel.plot(scan_heights[away], [1e3 * image(moved) for moved in lifted(atoms, scan_heights[away])], "k:",
+figure = Figure(figsize=(4.2 * (len(kinds) + 1), 3.6), layout="constrained")
+panels = figure.subplots(1, len(kinds) + 1)
+scan = np.linspace(2.5, 9, 5 if options.small else 53)
+for panel, one in zip(panels, kinds):
+    first = frames[np.flatnonzero(kind == one)[0]]
+    panel.plot(height[kind == one], 1e3 * energies[kind == one], "o", color="0.8", markersize=3, label="PBE, all")
+    panel.plot(height[curve == first.info["group"]], 1e3 * energies[curve == first.info["group"]], "ko", markersize=4,
+               label="PBE, first orientation")
+    for name in DRAWN:
+        rows = features[MODELS[name][0]]
+        panel.plot(scan, [1e3 * rows.of(first, z) @ fitted[name][one] for z in scan], label=name)
+    panel.plot(scan[scan > 3.5], [1e3 * image(lifted(first, z)) for z in scan[scan > 3.5]], "k:",
                label="classical images")
     panel.axvline(BELOW, color="0.7")
-    panel.set(title=f"{kind}, first orientation", xlabel="height (Å)", ylabel="interaction (meV)", ylim=(-60, 20))
+    panel.set(title=one, xlabel="height (Å)", ylabel="interaction (meV)", ylim=(-80, 20))
 panels[0].legend(fontsize="x-small")
-for name, mark in zip(MODELS, "x+"):
-    panels[-1].plot(1e3 * reference[~near], 1e3 * predicted[name][~near], mark, label=name)
+for name, mark in zip(DRAWN, "x+"):
+    panels[-1].plot(1e3 * energies[~near], 1e3 * predicted[name][~near], mark, label=name)
 panels[-1].axline((0, 0), slope=1, color="0.7")
 panels[-1].set(title=f"above {BELOW} Å", xlabel="PBE (meV)", ylabel="model (meV)")
 panels[-1].legend(fontsize="x-small")
