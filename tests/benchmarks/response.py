@@ -21,12 +21,15 @@ BOHR = 0.529177210903
 CUTOFF = 4.5
 FIELD = {"exponent": 1, "max_angular": 2, "sources": "elements"}
 AU = {"dipole": {"key": "mu", "unit": "e*bohr"}, "polarizability": {"key": "alpha", "unit": "bohr^3"}}
-#: What differs between the sets is in the data: files, keys and units. Bulk water at 3 Å shows what the field adds.
+#: What differs between the sets is in the data: files, keys and units. Dimers seen wider and coarser show what the
+#: density is worth, bulk water at 3 Å what the field adds.
 SETS = {
     "qm7b": ({}, {"file": "dielectric/qm7b_train.xyz", "isolated": True},
              {"dipole": {"key": "dipole", "unit": "e*bohr"}, "polarizability": {"key": "pol", "unit": "bohr^3"}}),
     "monomer": ({}, {"file": "dielectric/water_monomer_train.xyz"}, AU),
     "dimer": ({}, {"file": "dielectric/water_dimer_train.xyz"}, AU),
+    "dimer, 6.6 Å, l ≤ 2": ({"density": {"cutoff": 6.6, "max_angular": 2}},
+                            {"file": "dielectric/water_dimer_train.xyz"}, AU),
     "zundel": ({}, {"file": "dielectric/water_zundel_train.xyz"}, {"polarizability": AU["polarizability"]}),
     "bulk": ({}, {"file": "dielectric/water_bulk_train.xyz"}, {"dielectric_tensor": {"key": "epsilon"}}),
     "bulk, 3 Å": ({"density": {"cutoff": 3.0}}, {"file": "dielectric/water_bulk_train.xyz"},
