@@ -306,7 +306,7 @@ class ResponseConfig(Strict):
     fields: list[FieldConfig] | None = None
     #: Principal components of the density by centre element and l, a multiple of 8.
     channels: int = Field(16, ge=8, le=64, multiple_of=8)
-    #: Principal components of the invariants that modulate; twice as many lower errors by 3 %.
+    #: Principal components of the density's invariants that modulate; twice as many lower errors by 3 %.
     scalars: int = Field(16, ge=0, le=128)
     #: Products of density channels of each order, those of largest variance, a multiple of 8.
     features: int = Field(256, ge=8, le=2048, multiple_of=8)

@@ -98,6 +98,12 @@ def choose_groups(channels, order, n_features, n_field_features, first_density):
     return table
 
 
+def of_density(groups, first_density):
+    """Which features of these groups are made of the density alone: 1 or 0 for each."""
+    left, right = groups[:, 1], groups[:, 3]
+    return np.repeat(((left == 0) | (left >= first_density)) & (right >= first_density), LANES).astype(float)
+
+
 def choose_scalars(rows, n_elements, n_scalars):
     """Means of the invariants and their principal components by centre element, of total variance 1.
 

@@ -11,7 +11,7 @@ from ase_lode.features.representation import Representation
 from ase_lode.hypers import ModelConfig
 from ase_lode.models.response import Response, ResponseEvaluator, clausius_mossotti
 from ase_lode.models.response_features import ResponseFeatures
-from ase_lode.training.response_channels import SAMPLE, choose_channels, choose_groups, choose_scalars
+from ase_lode.training.response_channels import SAMPLE, choose_channels, choose_groups, choose_scalars, of_density
 from ase_lode.training.response_solve import OverColumns, OverRows
 from ase_lode.training.ridge_training import finite, widen
 from ase_lode.training.targets import order_names, unit
@@ -145,8 +145,8 @@ class ResponseTraining:
             raise DataError(f"No atom has features of order {', '.join(empty)}: none has neighbours within the "
                             "cutoff; enlarge it, or add structures of more than one atom.")
         features = ResponseFeatures(turn, self._groups)
-        invariants = features.equivariants["0"]
-        mean, scalars = choose_scalars(((p.species, invariants.compute(p.channels)[:, 0])
+        invariants, local = features.equivariants["0"], of_density(self._groups["0"], first_density)
+        mean, scalars = choose_scalars(((p.species, invariants.compute(p.channels)[:, 0] * local)
                                         for p in prepared[: len(train)]), n, settings.scalars)
         self._features = ResponseFeatures(turn, self._groups, mean, scalars)
         for one in prepared:
