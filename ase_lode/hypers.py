@@ -66,6 +66,9 @@ class FieldConfig(Strict):
     exponent: int = Field(1, ge=1, le=6)
     #: Largest l: 1 sees gradients of the far field, 2 its second derivatives.
     max_angular: int = Field(2, ge=0, le=6)
+    #: Smallest l. 2 with exponent 1 leaves the interaction of dipoles, which converges in a long molecule; the field
+    #: itself, l = 0, of sources of one sign grows with the molecule.
+    min_angular: int = Field(0, ge=0, le=6)
     #: `exterior`: only sources beyond the cutoff. `full`: the paper's definition.
     near_field: Literal["exterior", "full"] = "exterior"
     #: What carries the field: one channel per element, or one channel of charges.
@@ -87,6 +90,8 @@ class FieldConfig(Strict):
     def _consistent(self):
         if self.charges is not None and self.sources != "charges":
             raise ValueError(f"charges are given but sources is '{self.sources}'; set sources: charges, or remove them")
+        if self.min_angular > self.max_angular:
+            raise ValueError(f"min_angular {self.min_angular} exceeds max_angular {self.max_angular}")
         return self
 
 
@@ -160,8 +165,9 @@ class ModelConfig(Strict):
                 raise ValueError(f"invariants {list(pair)} name a scale beyond the {len(self.fields)} fields")
         network = self.head.type == "network"
         for field in self.fields:
-            if network and (field.sources != "learned" or field.near_field != "exterior"):
-                raise ValueError("a network head needs fields with sources: learned and near_field: exterior")
+            if network and (field.sources != "learned" or field.near_field != "exterior" or field.min_angular > 0):
+                raise ValueError("a network head needs fields with sources: learned, near_field: exterior and "
+                                 "min_angular: 0")
             if not network and field.sources == "learned":
                 raise ValueError("sources: learned needs head: {type: network}; a ridge head takes charges or elements")
         if network and (self.density.basis != "compact" or self.invariants is not None):
@@ -300,10 +306,12 @@ class ResponseConfig(Strict):
     fields: list[FieldConfig] | None = None
     #: Principal components of the density by centre element and l, a multiple of 8.
     channels: int = Field(16, ge=8, le=64, multiple_of=8)
-    #: Principal components of the invariants that modulate; twice as many lower errors by 3 %.
+    #: Principal components of the density's invariants that modulate; twice as many lower errors by 3 %.
     scalars: int = Field(16, ge=0, le=128)
     #: Products of density channels of each order, those of largest variance, a multiple of 8.
     features: int = Field(256, ge=8, le=2048, multiple_of=8)
+    #: Products of each field with the density and with itself, chosen alike. Fewer go further beyond the data.
+    field_features: int = Field(96, ge=0, le=2048, multiple_of=8)
     #: Strength of the regularisation; chosen on the validation data when absent.
     regularisation: float | None = Field(None, gt=0)
 

@@ -36,7 +36,7 @@ def response(kind="molecule", fields="charges", seed=0):
     channels = [(e.species, plain.channels(e.coefficients, e.species)) for e in environments]
     sample = np.concatenate([c for _, c in channels])
     orders = sorted({"0"}.union(*TARGETS[kind].values()))
-    groups = {order: choose_groups(sample, order, 16, first, len(model.fields)) for order in orders}
+    groups = {order: choose_groups(sample, order, 16, 96 * len(model.fields), first) for order in orders}
     features = ResponseFeatures(turn, groups)
     mean, scalars = choose_scalars(((s, features.equivariants["0"].compute(c)[:, 0]) for s, c in channels), n, 3)
     rng = np.random.default_rng(seed)

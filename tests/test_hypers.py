@@ -28,6 +28,7 @@ def model(**changes):
     ({"density": {"cutoff": 4.0, "smearing": 0.5}}, "smearing belongs to basis: gto"),
     ({"density": {"cutoff": 4.0, "cutoff_width": 5.0}}, "cutoff_width must not exceed the cutoff"),
     ({"fields": [{"exponent": 7}]}, r"'fields.0.exponent'.*less than or equal to 6"),
+    ({"fields": [{"min_angular": 2, "max_angular": 1}]}, "min_angular 2 exceeds max_angular 1"),
     ({"fields": [{"near_field": "inside"}]}, "'fields.0.near_field'.*'exterior' or 'full'"),
     ({"elements": ["H", "Xx"]}, "'Xx' is not a chemical symbol"),
     ({"elements": ["H", "H"]}, "listed twice"),

@@ -17,13 +17,19 @@ class Scale:
         First channel.
     channels : array of int
         Its channels, source species first, radial function second.
-    max_angular : int
-        Largest l.
+    min_angular, max_angular : int
+        Smallest and largest l that features have.
     """
 
     start: int
     channels: np.ndarray
+    min_angular: int
     max_angular: int
+
+    @property
+    def degrees(self):
+        """Every l that features have."""
+        return range(self.min_angular, self.max_angular + 1)
 
 
 class Layout:
@@ -40,18 +46,18 @@ class Layout:
         Species, radial functions and padded radial functions of the density.
     max_angular : int
         Largest l of the density.
-    fields : list of (int, int)
-        Channels and largest l of each field.
+    fields : list of (int, int, int)
+        Channels, smallest and largest l of each field.
     invariants : list of (int, int) or None
         Pairs of scales whose products are features, 0 the density; all when None.
     """
 
     def __init__(self, n_species, n_radial, lanes, max_angular, fields, invariants):
         density = (np.arange(n_species)[:, None] * lanes + np.arange(n_radial)).ravel()
-        self.scales = [Scale(0, density, max_angular)]
+        self.scales = [Scale(0, density, 0, max_angular)]
         start = n_species * lanes
-        for channels, l_max in fields:
-            self.scales.append(Scale(start, start + np.arange(channels), l_max))
+        for channels, *degrees in fields:
+            self.scales.append(Scale(start, start + np.arange(channels), *degrees))
             start += channels
         self.constant = start
         self.width = -(-(start + 1) // LANES) * LANES
@@ -68,7 +74,7 @@ class Layout:
                   if allowed is None or (a, b) in allowed]
         l_of, q_of, r_of, group_of = [], [], [], []
         for l in range(self.max_angular + 1):
-            here = np.sort(np.concatenate([s.channels for s in self.scales if s.max_angular >= l]
+            here = np.sort(np.concatenate([s.channels for s in self.scales if l in s.degrees]
                                           + [[self.constant]] * (l == 0)))
             q, r = (here[index] for index in np.triu_indices(len(here)))
             keep = ~((q == self.constant) & (r == self.constant))

@@ -78,7 +78,8 @@ class Representation:
         self.density = DensityExpansion(model.density)
         kinds = {"exterior": ExteriorField, "full": FullField}
         self.fields = [kinds[config.near_field](config, self.elements, tolerance) for config in model.fields]
-        sizes = [(len(self._source_names(f.config)) * f.n_radial, f.config.max_angular) for f in self.fields]
+        sizes = [(len(self._source_names(f.config)) * f.n_radial, f.config.min_angular, f.config.max_angular)
+                 for f in self.fields]
         self.layout = Layout(len(self.elements), model.density.max_radial, self.density.lanes,
                              model.density.max_angular, sizes, model.invariants)
         self.n_features = len(self.layout.l)
@@ -208,7 +209,7 @@ class Representation:
         layout = self.layout
         for scale, expansion, state in zip(layout.scales[1:], self.fields, environments.fields):
             forms, columns = [], []
-            for l in range(scale.max_angular + 1):
+            for l in scale.degrees:
                 index = layout.index[l][scale.channels]  # [channel, other channel]
                 others = np.flatnonzero((index >= 0).any(axis=0))
                 for s in np.unique(environments.species):

@@ -9,8 +9,6 @@ from ase_lode.radial import LANES
 FIELD_CHANNELS = 4
 #: Fields weaker than this, in e/Å^(p+l) or 1/Å^(p+l), are not scaled up: they may be zero in all of the training data.
 WEAKEST_FIELD = 1e-3
-#: Products of a field added for each field, in groups of 8.
-FIELD_GROUPS = 12
 #: Centres whose products are looked at to choose them.
 SAMPLE = 400
 
@@ -51,29 +49,29 @@ def choose_channels(environments, layout, n_elements, n_channels):
     turn[:, 0, layout.constant, 0] = 1.0
     places = [(first_density, n_channels), *zip(1 + np.cumsum([0, *kept[:-1]]), kept)]
     for number, (scale, (start, count)) in enumerate(zip(layout.scales, places)):
-        here = np.ix_(range(n_elements), range(scale.max_angular + 1), scale.channels, scale.channels)
+        here = np.ix_(range(n_elements), scale.degrees, scale.channels, scale.channels)
         size = np.sqrt(np.einsum("slqq->s", squares[here]))
         if number > 0:
             size = np.maximum(size, WEAKEST_FIELD)
         for s in np.flatnonzero(size > 0):
-            for l in range(scale.max_angular + 1):
+            for l in scale.degrees:
                 vectors = np.linalg.eigh(squares[s, l][np.ix_(scale.channels, scale.channels)])[1][:, ::-1]
                 n = min(count, len(scale.channels))
                 turn[s, l, scale.channels, start : start + n] = vectors[:, :n] / size[s]
     return turn, first_density
 
 
-def choose_groups(channels, order, n_features, first_density, n_fields):
-    """Products of largest variance: some of the density, those linear in a channel, and some of every field.
+def choose_groups(channels, order, n_features, n_field_features, first_density):
+    """Products of largest variance: some of the density, those linear in a channel, and some of the fields.
 
     Parameters
     ----------
     channels : array, shape (atoms, lm, channels)
         Of a sample of centres.
     order : str
-    n_features : int
-        Features of the density.
-    first_density, n_fields : int
+    n_features, n_field_features : int
+        Features of the density, and of all fields.
+    first_density : int
 
     Returns
     -------
@@ -93,11 +91,17 @@ def choose_groups(channels, order, n_features, first_density, n_fields):
     density = ~linear & (candidates[:, 1] >= first_density) & (candidates[:, 3] >= first_density)
     field = ~linear & ~density
     chosen = [np.flatnonzero(linear & (variance > 0))]
-    for kind, count in ((density, n_features // LANES), (field, FIELD_GROUPS * n_fields)):
+    for kind, count in ((density, n_features // LANES), (field, n_field_features // LANES)):
         best = np.flatnonzero(kind & (variance > 0))
         chosen.append(best[np.argsort(-variance[best], kind="stable")][:count])
     table = candidates[np.sort(np.concatenate(chosen))]
     return table
+
+
+def of_density(groups, first_density):
+    """Which features of these groups are made of the density alone: 1 or 0 for each."""
+    left, right = groups[:, 1], groups[:, 3]
+    return np.repeat(((left == 0) | (left >= first_density)) & (right >= first_density), LANES).astype(float)
 
 
 def choose_scalars(rows, n_elements, n_scalars):

@@ -11,7 +11,7 @@ from ase_lode.features.representation import Representation
 from ase_lode.hypers import ModelConfig
 from ase_lode.models.response import Response, ResponseEvaluator, clausius_mossotti
 from ase_lode.models.response_features import ResponseFeatures
-from ase_lode.training.response_channels import SAMPLE, choose_channels, choose_groups, choose_scalars
+from ase_lode.training.response_channels import SAMPLE, choose_channels, choose_groups, choose_scalars, of_density
 from ase_lode.training.response_solve import OverColumns, OverRows
 from ase_lode.training.ridge_training import finite, widen
 from ase_lode.training.targets import order_names, unit
@@ -137,15 +137,16 @@ class ResponseTraining:
         sample = np.concatenate([p.channels for p in prepared[: len(train)]])
         sample = np.ascontiguousarray(sample[np.linspace(0, len(sample) - 1, min(SAMPLE, len(sample))).astype(int)])
         orders = {"0"}.union(*(order_names(*item) for item in self._config.targets.items()))
-        self._groups = {order: choose_groups(sample, order, settings.features, first_density,
-                                             len(self._model.fields)) for order in sorted(orders)}
+        self._groups = {order: choose_groups(sample, order, settings.features,
+                                             settings.field_features * len(self._model.fields), first_density)
+                        for order in sorted(orders)}
         empty = [order for order, groups in self._groups.items() if len(groups) == 0]
         if empty:
             raise DataError(f"No atom has features of order {', '.join(empty)}: none has neighbours within the "
                             "cutoff; enlarge it, or add structures of more than one atom.")
         features = ResponseFeatures(turn, self._groups)
-        invariants = features.equivariants["0"]
-        mean, scalars = choose_scalars(((p.species, invariants.compute(p.channels)[:, 0])
+        invariants, local = features.equivariants["0"], of_density(self._groups["0"], first_density)
+        mean, scalars = choose_scalars(((p.species, invariants.compute(p.channels)[:, 0] * local)
                                         for p in prepared[: len(train)]), n, settings.scalars)
         self._features = ResponseFeatures(turn, self._groups, mean, scalars)
         for one in prepared:
@@ -204,10 +205,10 @@ class TargetFit:
         columns = self.n_elements * self.features.n_gates * sum(self.features.equivariants[o].n_features
                                                                 for o in orders)
         rows = sum(map(len, targets))
-        if rows <= MOST_ROWS:
-            solver = OverRows(self, orders, train, held, refit)
-        elif columns <= MOST_COLUMNS:
+        if columns <= min(rows, MOST_COLUMNS):
             solver = OverColumns(self, orders, train, held, refit, range(self.n_elements))
+        elif rows <= MOST_ROWS:
+            solver = OverRows(self, orders, train, held, refit)
         else:
             raise DataError(f"{self.name}: {rows} rows of {columns} columns are too many for memory; lower "
                             "response.features or response.scalars, or take fewer structures.")

@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 from ase import Atoms
-from ase.units import Bohr
+from ase.units import Bohr, Hartree
 from batches import fill, random_of
 
 METHOD = "GFN2-xTB"
@@ -20,6 +20,8 @@ RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
 #: Residues of the helices: those that like to be in one.
 HELICAL = "AAALEKMQ"
 CONFORMERS = 5
+#: Longer peptides, tested on; how many sequences of each length besides the first twenty.
+KINDS, FURTHER = {3: "tripeptide", 4: "tetrapeptide", 5: "pentapeptide"}, 80
 #: Finite field (atomic units), accuracy factor of the self-consistency.
 FIELD, ACCURACY = 1e-3, 0.1
 #: Random displacement of each coordinate (Å); decimals kept of positions (Å) and of polarizabilities (Å³).
@@ -71,21 +73,32 @@ def helix(sequence, seed):
     return molecule, [shape.GetPositions()]
 
 
-def dipole(numbers, positions, field):
-    """Return the dipole (atomic units) in a field (atomic units)."""
+def solved(numbers, positions, field=None):
+    """Return tblite's result, in a field (atomic units) if there is one."""
     from tblite.interface import Calculator
 
     calc = Calculator(METHOD, numbers, positions / Bohr)
     calc.set("verbosity", 0)
     calc.set("accuracy", ACCURACY)
-    calc.add("electric-field", [float(component) for component in field])
-    return calc.singlepoint().get("dipole")
+    if field is not None:
+        calc.add("electric-field", [float(component) for component in field])
+    return calc.singlepoint()
+
+
+def gap(numbers, positions):
+    """Return the energy (eV) between filled and empty orbitals."""
+    result = solved(numbers, positions)
+    filled = result.get("orbital-occupations") > 1
+    energies = result.get("orbital-energies") * Hartree
+    return energies[~filled].min() - energies[filled].max()
 
 
 def polarizability(numbers, positions):
     """Return the polarizability (Å³, 3 x 3) by central differences of the dipole, made symmetric."""
-    response = np.array([(dipole(numbers, positions, axis) - dipole(numbers, positions, -axis)) / (2 * FIELD)
-                         for axis in FIELD * np.eye(3)])
+    def dipole(field):
+        return solved(numbers, positions, field).get("dipole")
+
+    response = np.array([(dipole(axis) - dipole(-axis)) / (2 * FIELD) for axis in FIELD * np.eye(3)])
     return (response + response.T) / 2 * Bohr**3
 
 
@@ -99,8 +112,9 @@ def labelled(group, kind, sequence, make):
         positions = positions - positions.mean(axis=0) + random.normal(scale=RATTLE, size=positions.shape)
         positions = positions.round(POSITION_DECIMALS)
         tensor = polarizability(numbers, positions).round(LABEL_DECIMALS) + 0.0
-        info = {"config_type": kind, "group": group, "sequence": sequence, "polarizability": tensor.ravel()}
-        frames.append(Atoms(numbers, positions, info=info | {"method": METHOD}))
+        info = {"config_type": kind, "group": group, "sequence": sequence, "polarizability": tensor.ravel(),
+                "gap": round(float(gap(numbers, positions)), 2), "method": METHOD}
+        frames.append(Atoms(numbers, positions, info=info))
     return frames
 
 
@@ -109,8 +123,14 @@ def batches():
     random = random_of("sequences")
     pairs = [a + b for a in RESIDUES for b in RESIDUES]
     random.shuffle(pairs)
-    longer = {n: ["".join(random.choice(list(RESIDUES), n)) for _ in range(20)] for n in (3, 4, 5)}
-    helices = ["A" * 10] + ["".join(random.choice(list(HELICAL), 10)) for _ in range(9)]
+
+    def draw(letters, length, count, random=random):
+        return ["".join(random.choice(list(letters), length)) for _ in range(count)]
+
+    longer = {n: draw(RESIDUES, n, 20) for n in KINDS}
+    helices = ["A" * 10, *draw(HELICAL, 10, 9)]
+    others = random_of("further sequences")
+    further = {n: draw(RESIDUES, n, FURTHER, others) for n in KINDS}
     work = {}
 
     def add(kind, sequence, turn, make):
@@ -125,9 +145,12 @@ def batches():
 
     add_short(0)
     for turn in range(10):
-        for n, kind in ((3, "tripeptide"), (4, "tetrapeptide"), (5, "pentapeptide")):
+        for n, kind in KINDS.items():
             for sequence in longer[n][2 * turn : 2 * (turn + 1)]:
                 add(kind, sequence, turn, partial(conformers, sequence, 1 if turn else CONFORMERS))
+    for number in range(FURTHER):
+        for n, kind in KINDS.items():
+            add(kind, further[n][number], number, partial(conformers, further[n][number], 1))
     for turn in range(10):
         add("helix", helices[turn], turn, partial(helix, helices[turn]))
         if turn:

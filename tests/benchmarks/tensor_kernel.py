@@ -43,7 +43,7 @@ class TensorKernel:
         self.kernels = {}
         invariants, size = None, None
         for order in ("0", "2"):
-            product = Equivariants(ORDERS[order], choose_groups(sample, order, FEATURES, first, 0))
+            product = Equivariants(ORDERS[order], choose_groups(sample, order, FEATURES, 0, first))
             values = np.array([product.compute(one) for one in channels])
             if order == "0":
                 size = np.linalg.norm(values, axis=(2, 3), keepdims=True)

@@ -104,6 +104,7 @@ def test_groups_of_features():
     one = representation("two", invariants=[(0, 1)])
     assert one.group_names == ["density x field 1"]
     assert one.n_features == np.sum(both.feature_groups == 1)
+    assert both.layout.l[both.feature_groups == 2].tolist() == [1] * np.sum(both.feature_groups == 2)
     features, all_features = (model.invariants(model.compute(System.from_atoms(bulk()))) for model in (one, both))
     assert np.allclose(features, all_features[:, both.feature_groups == 1], atol=1e-12)
 

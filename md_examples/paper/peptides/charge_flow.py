@@ -132,7 +132,7 @@ class ChargeFlow:
         Of the minimiser.
     """
 
-    def __init__(self, frames, steps=30):
+    def __init__(self, frames, steps=10):
         networks = [Network(atoms) for atoms in frames]
         labels = [np.reshape(atoms.info["polarizability"], (3, 3)) for atoms in frames]
         start = {}

@@ -13,15 +13,19 @@ sys.path.insert(0, str(HERE.parent))
 from charge_flow import ChargeFlow  # noqa: E402
 from common import arguments, fitted, labelled, rmse, table  # noqa: E402
 
-#: Charges in e, roughly; each structure shifts them to its total charge. A field of elements would grow with the chain.
-CHARGES = {"H": 0.2, "C": 0.1, "N": -0.5, "O": -0.5, "S": -0.1}
-FIELD = {"exponent": 1, "max_angular": 2, "sources": "charges"}
+#: The second derivative of 1/r at an atom, summed over every element's atoms: the tensor by which dipoles polarise each
+#: other. Fields of smaller l would grow with the chain.
+FIELD = {"exponent": 1, "min_angular": 2, "max_angular": 2, "sources": "elements"}
 #: Fields of the ridge model, None without one; whether charge flow comes first and the ridge learns what it leaves.
 MODELS = {"density": ([], False), "density and field": ([FIELD], False), "charge flow": (None, True),
           "charge flow + density": ([], True), "charge flow + density and field": ([FIELD], True)}
 KINDS = {"dipeptide": 2, "tripeptide": 3, "tetrapeptide": 4, "pentapeptide": 5, "helix": 10}
 #: One dipeptide sequence in so many is tested on instead.
 HELD = 8
+#: Growth of the error between these lengths; draws of sequences that tell its standard error.
+SHORT, LONG, DRAWS = "dipeptide", "pentapeptide", 1000
+#: Gaps below this (eV) are closing, and charge moves along the whole chain.
+GAP = 1.0
 
 
 def parts(tensors):
@@ -54,7 +58,7 @@ def model(name, train, flow):
     for atoms in labels if first else []:
         atoms.info["polarizability"] = atoms.info["polarizability"] - flow.predict(atoms).ravel()
     potential = fitted(HERE / "train.yaml", name.replace(" + ", "-").replace(" ", "-"), labels, options.out,
-                       fields=fields, charges=CHARGES if fields else None)
+                       fields=fields)
     calc = LODECalculator(potential, on_extrapolation="ignore")
 
     def predict(some):
@@ -64,33 +68,63 @@ def model(name, train, flow):
     return predict
 
 
+def relative(errors, labels, order):
+    """Return the error relative to the spread: for λ = 0 the standard deviation, for λ = 2 the root mean square."""
+    return rmse(errors, 0) / (np.std(labels) if order == 0 else rmse(labels, 0))
+
+
+def draws(frames):
+    """Yield molecules of sequences drawn with replacement."""
+    sequences = np.array([str(atoms.info["sequence"]) for atoms in frames])
+    each = [np.flatnonzero(sequences == sequence) for sequence in sorted(set(sequences))]
+    random = np.random.default_rng(0)
+    for _ in range(DRAWS):
+        yield np.concatenate([each[k] for k in random.integers(len(each), size=len(each))])
+
+
+def narrowed(judged, order, gap=0.0):
+    """Return molecules, errors and labels of one order, where the gap (eV) is above."""
+    frames, errors, labels = judged
+    kept = np.flatnonzero([atoms.info["gap"] > gap for atoms in frames])
+    return [frames[k] for k in kept], errors[order][kept], labels[order][kept]
+
+
+def growth(short, long, order):
+    """Return how much the relative error grows, and its standard error; `short` and `long` come from `narrowed`."""
+    ratios = [relative(long[1][b], long[2][b], order) / relative(short[1][a], short[2][a], order)
+              for a, b in zip(draws(short[0]), draws(long[0]))]
+    return relative(*long[1:], order) / relative(*short[1:], order), float(np.std(ratios))
+
+
 options = arguments(HERE, __doc__)
 train, test = split(labelled(HERE / "peptides_xtb.extxyz.gz"))
 if options.small:
-    train, test = train[::8], {kind: some[:10:3] for kind, some in test.items()}
+    train, test = train[::8], {kind: some[::12] for kind, some in test.items() if kind != "helix"}
 flow = ChargeFlow(train)
-summary, lines = [], {}
-for name in MODELS:
-    predict = model(name, train, flow)
-    for kind, some in test.items():
-        if len(some) < 2:
-            continue
-        predicted = parts(predict(some))
-        reference = parts([atoms.info["polarizability"] for atoms in some])
-        spread = float(np.std(reference[0])), rmse(reference[1], 0)
-        errors = rmse(predicted[0], reference[0]), rmse(predicted[1], reference[1])
-        atoms_each = np.mean([len(atoms) for atoms in some])
-        summary.append((name, kind, len(some), *errors, *(e / s for e, s in zip(errors, spread)),
-                        *(e / atoms_each for e in errors)))
-        for order in range(2):
-            lines.setdefault((name, order), []).append((KINDS[kind], errors[order] / spread[order]))
 print(f"{len(train)} molecules trained on")
-table(options.out / "errors.csv", ("model", "kind", "molecules", "rmse_0", "rmse_2", "relative_0", "relative_2",
-                                   "per_atom_0", "per_atom_2"), summary)
+summary, growths, lines = [], [], {}
+for name in MODELS:
+    predict, found = model(name, train, flow), {}
+    for kind, some in test.items():
+        labels = parts([atoms.info["polarizability"] for atoms in some])
+        found[kind] = some, [a - b for a, b in zip(parts(predict(some)), labels)], labels
+    for order in range(2):
+        for kind, judged in found.items():
+            (_, errors, labels), wide = narrowed(judged, order), narrowed(judged, order, GAP)
+            ratio = relative(errors, labels, order)
+            if kind != "helix":  # few, and one of them metallic
+                lines.setdefault((name, order), []).append((KINDS[kind], ratio))
+            summary.append((name, 2 * order, kind, len(errors), rmse(errors, 0), ratio, len(wide[0]),
+                            relative(*wide[1:], order)))
+        ratios = [growth(*(narrowed(found[kind], order, gap) for kind in (SHORT, LONG)), order) for gap in (0.0, GAP)]
+        growths.append((name, 2 * order, *ratios[0], *ratios[1]))
+table(options.out / "errors.csv", ("model", "lambda", "kind", "molecules", "rmse", "relative", "wide_gap",
+                                   "relative_wide_gap"), summary)
+table(options.out / "growth.csv", ("model", "lambda", "growth", "error", "growth_wide_gap", "error_wide_gap"), growths)
 figure = Figure(figsize=(8, 3.4), layout="constrained")
 for order, panel in enumerate(figure.subplots(1, 2)):
     for name in MODELS:
         panel.plot(*zip(*lines[name, order]), "o-", label=name)
-    panel.set(xlabel="residues", ylabel="error / spread", title=f"λ = {2 * order}", ylim=(0, None))
+    panel.set(xlabel="residues", ylabel="error / spread", title=f"λ = {2 * order}", ylim=(0, None), xticks=[2, 3, 4, 5])
 panel.legend(fontsize="small")
 figure.savefig(options.out / "peptides.png", dpi=100)
