@@ -109,8 +109,8 @@ def main():
     if "default" in results:
         (RESULTS / "ablation.md").write_text(
             f"# What each default of the network head is worth\n\n{STRUCTURES} dipeptides, validation file, root mean "
-            f"squares; one change at a time, {results['default']['steps']} steps; another seed shows what is chance.\n\n"
-            f"{table(results)}")
+            f"squares; one change at a time, {results['default']['steps']} steps; another seed shows what is chance."
+            f"\n\n{table(results)}")
 
 
 if __name__ == "__main__":
