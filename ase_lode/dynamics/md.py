@@ -63,8 +63,8 @@ def run_md(atoms=None, ensemble=None, temperature_K=None, timestep_fs=None, step
         from the Maxwell-Boltzmann distribution with the seed.
     ensemble : str
         nve, nvt-bussi (default), nvt-langevin, nvt-nhc (not for small molecules alone, whose stiff bonds
-        share no energy under a deterministic thermostat), npt-mtk (all strains), npt-mtk-iso or npt-xy (in the plane of
-        the first two cell vectors).
+        share no energy under a deterministic thermostat), npt-mtk (all strains: not for liquids, which resist no
+        shear), npt-mtk-iso or npt-xy (in the plane of the first two cell vectors).
     temperature_K, pressure_GPa : float or [start, end]
         Targets; a pair is a linear ramp over the steps of the first run. 300 K, 0 GPa.
     timestep_fs : float

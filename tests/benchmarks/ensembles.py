@@ -21,6 +21,7 @@ from typing import NamedTuple
 import ase.io
 import numpy as np
 from ase import Atoms, units
+from ase.build import bulk
 from nve import SYSTEMS, carried_on
 from scipy.optimize import minimize
 from scipy.special import expit
@@ -58,12 +59,18 @@ def free_slab():
     return atoms
 
 
-#: Small, so that distributions are wide. `water` knows one density; pressures keep `water-npt` inside its densities.
+def salt():
+    """Rock salt, 32 atoms."""
+    return bulk("NaCl", "rocksalt", a=5.64, cubic=True) * (2, 2, 1)
+
+
+#: Small, so that distributions are wide; a liquid's cell has no shape. `water` knows one density; pressures keep
+#: `water-npt` inside its densities.
 CASES = {"water": Case("water", partial(water_box, 24), THERMOSTATS, (300.0, 350.0)),
          "peptide": Case("dipeptides", SYSTEMS["peptide"][1], THERMOSTATS, (300.0, 350.0)),
          "slab": Case("slab-xtb", SYSTEMS["slab"][1], THERMOSTATS, (300.0, 360.0)),
-         "water-npt": Case("water-npt", partial(water_box, 24), ("npt-mtk-iso", "npt-mtk"), (300.0, 340.0), (0.1, 0.3),
-                          "water"),
+         "water-npt": Case("water-npt", partial(water_box, 24), ("npt-mtk-iso",), (300.0, 340.0), (0.1, 0.3), "water"),
+         "salt": Case("slab-xtb", salt, ("npt-mtk",), (300.0, 360.0), (0.0, 0.3)),
          "slab-xy": Case("slab-xtb", free_slab, ("npt-xy",), (300.0, 360.0), (0.0, 0.3))}
 
 
