@@ -310,7 +310,8 @@ class ResponseConfig(Strict):
     scalars: int = Field(16, ge=0, le=128)
     #: Products of density channels of each order, those of largest variance, a multiple of 8.
     features: int = Field(256, ge=8, le=2048, multiple_of=8)
-    #: Products of each field with the density and with itself, chosen alike. Fewer go further beyond the data.
+    #: Products that fields take part in, per field, chosen alike; those linear in a field stay. Fewer go further beyond
+    #: the data.
     field_features: int = Field(96, ge=0, le=2048, multiple_of=8)
     #: Strength of the regularisation; chosen on the validation data when absent.
     regularisation: float | None = Field(None, gt=0)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ase_lode.errors import ConfigError
 from ase_lode.radial import LANES
 
 
@@ -74,7 +75,7 @@ class Layout:
                   if allowed is None or (a, b) in allowed]
         l_of, q_of, r_of, group_of = [], [], [], []
         for l in range(self.max_angular + 1):
-            here = np.sort(np.concatenate([s.channels for s in self.scales if l in s.degrees]
+            here = np.sort(np.concatenate([np.zeros(0, int), *(s.channels for s in self.scales if l in s.degrees)]
                                           + [[self.constant]] * (l == 0)))
             q, r = (here[index] for index in np.triu_indices(len(here)))
             keep = ~((q == self.constant) & (r == self.constant))
@@ -85,6 +86,9 @@ class Layout:
                     q_of.append(a)
                     r_of.append(b)
                     group_of.append(groups.index(group))
+        if not l_of:
+            raise ConfigError("No features are left: the scales that invariants multiply share no l; lower min_angular "
+                              "or raise max_angular.")
         self.l, self.q, self.r = np.array(l_of), np.array(q_of), np.array(r_of)
         self.groups = np.array(group_of)
         names = ["density"] + [f"field {k}" for k in range(1, len(self.scales))]

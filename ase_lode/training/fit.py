@@ -23,8 +23,8 @@ EXACT_STRENGTH = 1e-20
 ORTHOGONAL_ROWS = 2000
 #: Bytes of the block of rows that is multiplied at once, and of held-back rows kept in memory.
 BLOCK_BYTES, HELD_BYTES = 2e8, 7e8
-#: Fewer structures than this do not choose the regularisation: the energy of one may be right by chance. With a choice
-#: by one `water-npt` became so weak that it exploded at 340 K within 3 ps.
+#: Fewer validation structures than this do not choose the regularisation: the energy of one may be right by chance.
+#: Chosen by one, that of `water-npt` was so weak that the liquid exploded at 340 K within 3 ps.
 FEW = 5
 #: Group number of the composition's columns.
 COMPOSITION = -1
@@ -83,6 +83,11 @@ def score(errors, weights, strength):
     used = {kind: weights[kind] for kind in errors if weights[kind] > 0}
     mean = sum(weight * math.log(max(errors[kind], 1e-300)) for kind, weight in used.items()) / sum(used.values())
     return mean - DECADE_PRICE * math.log10(strength)
+
+
+def left_out(count):
+    """How many of the training structures choose the regularisation where validation structures are too few."""
+    return max(1, count // 10, min(FEW, count // 3))
 
 
 def penalties(mean_squares, groups):
@@ -242,7 +247,7 @@ class Fitter:
     def _fit_in_blocks(self, structures, held):
         internal = len(held) < FEW
         if internal:
-            held = structures[-max(1, len(structures) // 10, min(FEW, len(structures) // 3)):]
+            held = structures[-left_out(len(structures)):]
             structures = structures[:-len(held)]
         back = self._held(held)
         equations = NormalEquations(self.maker.n_columns)

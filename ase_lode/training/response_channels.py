@@ -94,8 +94,7 @@ def choose_groups(channels, order, n_features, n_field_features, first_density):
     for kind, count in ((density, n_features // LANES), (field, n_field_features // LANES)):
         best = np.flatnonzero(kind & (variance > 0))
         chosen.append(best[np.argsort(-variance[best], kind="stable")][:count])
-    table = candidates[np.sort(np.concatenate(chosen))]
-    return table
+    return candidates[np.sort(np.concatenate(chosen))]
 
 
 def of_density(groups, first_density):

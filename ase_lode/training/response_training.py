@@ -11,13 +11,12 @@ from ase_lode.features.representation import Representation
 from ase_lode.hypers import ModelConfig
 from ase_lode.models.response import Response, ResponseEvaluator, clausius_mossotti
 from ase_lode.models.response_features import ResponseFeatures
+from ase_lode.training.fit import FEW, left_out
 from ase_lode.training.response_channels import SAMPLE, choose_channels, choose_groups, choose_scalars, of_density
 from ase_lode.training.response_solve import OverColumns, OverRows
 from ase_lode.training.ridge_training import finite, widen
 from ase_lode.training.targets import order_names, unit
 
-#: Fewer validation structures than this do not choose the regularisation.
-FEW = 5
 #: Most rows of a problem solved over its rows (1.2 GB), and most columns of one solved over its columns.
 MOST_ROWS, MOST_COLUMNS = 12_000, 12_000
 
@@ -184,9 +183,9 @@ class TargetFit:
         if not train:
             raise DataError(f"No training structure has the label of target {self.name}; check its key and systems.")
         internal = len(held) < FEW
-        chosen_on = "a tenth of the training structures, fitted afterwards" if internal else "validation"
+        chosen_on = "training structures left out, fitted afterwards" if internal else "validation"
         if internal:
-            count = max(1, len(train) // 10) if len(train) > 1 else 0
+            count = left_out(len(train)) if len(train) > 1 else 0
             train, held = train[: len(train) - count], train[len(train) - count :]
         solve = self._fit_atoms if self.per_atom else self._fit_sums
         weights, report = {}, {"chosen_on": chosen_on}

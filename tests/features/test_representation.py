@@ -5,7 +5,7 @@ import pytest
 from ase import Atoms
 from synthetic import CHARGES, ELEMENTS, FIELDS, bulk, molecule, slab
 
-from ase_lode.errors import StructureError
+from ase_lode.errors import ConfigError, StructureError
 from ase_lode.features import full, reaches
 from ase_lode.features.representation import Representation
 from ase_lode.hypers import ModelConfig
@@ -95,6 +95,13 @@ def test_features_do_not_change_when_the_structure_turns(fields):
     rotation = Rotation.random(rng=np.random.default_rng(1)).as_matrix()
     turned = System(system.numbers, system.positions @ rotation.T + 3.0, system.cell, system.pbc)
     assert np.abs(model.invariants(model.compute(turned)) - features).max() < 1e-10 * np.abs(features).max()
+
+
+def test_fields_above_the_density():
+    far = {"exponent": 1, "min_angular": 3, "max_angular": 3, "sources": "elements"}
+    assert set(representation([far], max_angular=1).layout.l) == {0, 1, 3}
+    with pytest.raises(ConfigError, match="No features are left"):
+        representation([far], max_angular=1, invariants=[(0, 1)])
 
 
 def test_groups_of_features():

@@ -8,7 +8,7 @@ import pytest
 from ase_lode.models.baseline import Baseline
 from ase_lode.training import fit as fit_module
 from ase_lode.training.dataset import Structure
-from ase_lode.training.fit import EXACT_STRENGTH, Fitter, lowest, penalties
+from ase_lode.training.fit import EXACT_STRENGTH, Fitter, left_out, lowest, penalties
 from ase_lode.training.normal import NormalEquations
 from ase_lode.training.orthogonal import Orthogonal
 from ase_lode.training.rows import RowMaker, Scales
@@ -157,7 +157,8 @@ def test_few_validation_structures_do_not_choose(make_systems, pair_gaussians, m
     data = labelled(make_systems(12), representation, noise=0.01)
     assert fitter(representation).fit(data[:10], data[10:]).chosen_on == "leave-one-out"
     monkeypatch.setattr(fit_module, "ORTHOGONAL_ROWS", 0)
-    assert "tenth of the training" in fitter(representation).fit(data[:10], data[10:]).chosen_on
+    assert "left out" in fitter(representation).fit(data[:10], data[10:]).chosen_on
+    assert [left_out(count) for count in (2, 6, 18, 100)] == [1, 2, 5, 10]
 
 
 def test_columns_without_signal_get_no_penalty_and_groups_share_theirs():

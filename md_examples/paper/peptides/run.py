@@ -14,7 +14,7 @@ from charge_flow import ChargeFlow  # noqa: E402
 from common import arguments, fitted, labelled, rmse, table  # noqa: E402
 
 #: The second derivative of 1/r at an atom, summed over every element's atoms: the tensor by which dipoles polarise each
-#: other. Fields of smaller l would grow with the chain.
+#: other. The field itself, l = 0, would grow with the chain.
 FIELD = {"exponent": 1, "min_angular": 2, "max_angular": 2, "sources": "elements"}
 #: Fields of the ridge model, None without one; whether charge flow comes first and the ridge learns what it leaves.
 MODELS = {"density": ([], False), "density and field": ([FIELD], False), "charge flow": (None, True),
