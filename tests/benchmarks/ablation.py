@@ -49,8 +49,8 @@ VARIANTS = {
 }
 SEEDS = {"another seed": 1}
 #: What full runs say of the learning rate (`recipes/network`, potentials/dipeptides).
-AT_THE_END = ("After 10,000 steps learning rates of 0.01 and 0.02 leave 13.4 and 16.1 meV/Å in SiO2, 0.01 and 0.03 "
-              "51 and 47 to 48 meV/Å in the dipeptides.")
+AT_THE_END = ("After 10,000 steps rates of 0.01 and 0.02 leave 13.4 and 16.1 meV/Å in SiO2; 0.01 and 0.03 leave 51 and "
+              "47 to 48 meV/Å in the dipeptides.")
 #: Parts of the steps a variant takes.
 FEWER = {"batches of 400 atoms, a quarter of the steps": 4}
 
