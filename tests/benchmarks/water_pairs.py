@@ -6,10 +6,11 @@ polarizability changes; V are the four O-H bonds and the direction from one oxyg
 atoms, no expansion ends, and the kernel is as smooth as the data are.
 """
 
+import contextlib
 from itertools import combinations, product
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
 
 from ase_lode.training.response_solve import rms
 
@@ -84,19 +85,46 @@ class PairKernel:
 
     def predict(self, tensors, fitted, held):
         """Tensors of the held structures, fitted to those of the fitted ones; strength chosen on the held ones."""
-        mean = np.eye(3) * np.trace(tensors[fitted].mean(axis=0)) / 3
-        labels = (tensors - mean)[:, ROWS, COLUMNS] * WEIGHTS
-        rows, others = (np.add.outer(6 * part, np.arange(6)).ravel() for part in (fitted, held))
-        kernel, across = self.kernel[np.ix_(rows, rows)], self.kernel[np.ix_(others, rows)]
-        found = []
-        for strength in STRENGTHS:
-            matrix = kernel + strength * np.mean(kernel.diagonal()) * np.eye(len(kernel))
-            try:
-                factor = cho_factor(matrix, lower=True, overwrite_a=True)
-            except LinAlgError:
-                continue  # weaker than the rounding of the kernel
-            found.append((across @ cho_solve(factor, labels[fitted].ravel())).reshape(-1, 6))
+        mean, labels = _labels(tensors, fitted)
+        rows, others = _rows(fitted), _rows(held)
+        across = self.kernel[np.ix_(others, rows)]
+        found = [(across @ cho_solve(factor, labels[fitted].ravel())).reshape(-1, 6) for factor in self._factors(rows)]
         best = min(found, key=lambda one: rms(one - labels[held])) / WEIGHTS
         result = np.empty((len(held), 3, 3))
         result[:, ROWS, COLUMNS] = result[:, COLUMNS, ROWS] = best
         return mean + result
+
+    def expected(self, tensors, fitted, held):
+        """Root mean square error of the held tensors' components that the process itself expects.
+
+        That is the least error of any estimate, were the tensors drawn from this process, with the amplitude and the
+        strength of largest marginal likelihood; no label of the held structures enters.
+        """
+        labels, rows, others = _labels(tensors, fitted)[1][fitted].ravel(), _rows(fitted), _rows(held)
+        across, own = self.kernel[np.ix_(others, rows)], self.kernel.diagonal()[others]
+        found = []
+        for lower, _ in self._factors(rows):
+            whitened = solve_triangular(lower, labels, lower=True)
+            amplitude = np.mean(whitened**2)
+            likelihood = -len(labels) / 2 * np.log(amplitude) - np.log(lower.diagonal()).sum()
+            known = (solve_triangular(lower, across.T, lower=True) ** 2).sum(axis=0)
+            found.append((likelihood, np.sqrt(amplitude * np.sum(own - known) / (9 * len(held)))))
+        return max(found)[1]
+
+    def _factors(self, rows):
+        """Cholesky factors of the kernel with each strength that is not lost in its rounding."""
+        kernel = self.kernel[np.ix_(rows, rows)]
+        for strength in STRENGTHS:
+            with contextlib.suppress(LinAlgError):
+                yield cho_factor(kernel + strength * np.mean(kernel.diagonal()) * np.eye(len(kernel)), lower=True)
+
+
+def _labels(tensors, fitted):
+    """Mean tensor of the fitted structures, and the six components of all about it."""
+    mean = np.eye(3) * np.trace(tensors[fitted].mean(axis=0)) / 3
+    return mean, (tensors - mean)[:, ROWS, COLUMNS] * WEIGHTS
+
+
+def _rows(structures):
+    """Rows of the kernel that belong to structures."""
+    return np.add.outer(6 * structures, np.arange(6)).ravel()
