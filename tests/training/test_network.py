@@ -134,6 +134,19 @@ def test_a_pair_of_elements_in_one_structure_of_many_is_learned():
     assert np.isfinite(row).all() and np.std(rare) < 5 * np.std(common)
 
 
+def test_a_pair_that_is_close_in_one_structure_of_many_does_not_dwarf_the_others():
+    """Met near the cutoff in all others, where its density is nearly nothing."""
+    network, rng = Network(model(), 1e-5), np.random.default_rng(0)
+    distances = np.full(100, 2.9)
+    distances[33] = 0.8
+    structures = [Structure(System.from_atoms(Atoms("H2", [[0, 0, 0], [0, 0, d + 0.05 * rng.random()]])))
+                  for d in distances]
+    samples = make_samples(structures, network, Baseline(ELEMENTS, np.zeros(2)))
+    theta = network.unpack(initial(network, samples, 0)[0])
+    inputs = network.inputs(theta, join([samples[33]], [(None, None)], 0))[0]
+    assert abs((inputs - theta["first.mean"][0]) * theta["first.scale"][0]).max() < 50
+
+
 def test_learned_charges_add_up_to_the_total_charge(problem):
     network, _, weights, _ = problem
     parameters = network.unpack(weights)
