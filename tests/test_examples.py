@@ -20,7 +20,7 @@ SIMULATIONS = [
                                "ramachandran.png", "shape.png", *MD_FILES]),
     ("water_nvt", "water", ["rdf.csv", "rdf.png", *MD_FILES]),
     ("water_npt", "water-npt", ["density.png", *MD_FILES]),
-    ("slab", "slab-xtb", ["adsorption.yaml", "profile.png", *MD_FILES]),
+    ("slab", "water-li100", ["adsorption.yaml", "way.png", "profile.png", *MD_FILES]),
     ("spectrum_molecule", "qm7b-response", ["ir.csv", "ir.png", "raman.csv", "raman.png", *MD_FILES]),
     ("spectrum_water", "water-response", ["ir.csv", "ir.png", "raman.csv", "raman.png", *MD_FILES]),
     ("train_your_own", None, ["ethanol.lode", "metrics.yaml", "report.html", "relax.traj", *MD_FILES]),
@@ -86,18 +86,14 @@ def test_water_keeps_its_density(results):
     assert 0.9 < float(re.search(r"start, ([\d.]+) g", output)[1]) < 1.1
 
 
-def test_adsorption_energies(results):
-    _, out = results("slab", "slab-xtb")
+def test_water_binds_to_lithium_and_moves(results):
+    """Everything relaxes, and the way from site to site stays below desorption; it may end with other hydrogens up."""
+    output, out = results("slab", "water-li100")
     found = yaml.safe_load((out / "adsorption.yaml").read_text())
-    assert found.pop("relaxed")
-    for energies in found.values():
-        assert energies["adsorption_eV"] == pytest.approx(energies["reference_eV"], abs=0.05)
-
-
-def test_in_plane_pressure(results):
-    output, _ = results("slab", "slab-xtb")
-    pressure, tension = map(float, re.search(r"pressure (-?[\d.]+) GPa.* tension of (-?[\d.]+) N/m", output).groups())
-    assert tension == pytest.approx(-0.1 * 25.0 * pressure, abs=0.01) and abs(tension) < 3
+    assert "not relaxed" not in output
+    assert all(-0.9 < energy < -0.3 for energy in found["adsorption_eV"].values())
+    assert all(-0.9 < energy < 0 for energy in found["way_eV"])
+    assert found["way_eV"][0] == pytest.approx(found["adsorption_eV"]["top"], abs=0.02)
 
 
 def test_peptide_from_a_pdb_file(results, tmp_path):

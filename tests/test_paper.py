@@ -57,7 +57,7 @@ def test_polarizabilities_of_peptides(tmp_path):
     assert max(long["density and field", "2"], long["charge flow + density", "2"]) < 0.7 * long["density", "2"]
 
 
-@pytest.mark.parametrize("script", ["lithium", "multipoles", "peptides", "sidechains"])
+@pytest.mark.parametrize("script", ["lithium", "lithium_water", "multipoles", "peptides", "sidechains"])
 def test_label_scripts_need_their_programs_only_to_label(script):
     done = subprocess.run([sys.executable, "-c", f"import {script}"], cwd=ROOT / "md_examples" / "label", text=True,
                           capture_output=True)

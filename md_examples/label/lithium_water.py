@@ -1,13 +1,14 @@
 """A flexible H2O over a Li(100) slab whose upper layer moves: PBE energies and forces for dynamics on the surface.
 
-Usage (two to three minutes of one idle core per batch; interrupted, run it again)::
+Usage (three to six minutes of one idle core per batch; interrupted, run it again)::
 
     apt-get install libxc-dev libopenblas-dev && CC=g++ CXX=g++ pip install gpaw gpaw-data pyscf
     OMP_NUM_THREADS=1 python lithium_water.py
 
 A label is the sum of three: the interaction, as `lithium.py` computes it; the slab, at both k-points of the 2 x 2 x 1
 set that time reversal leaves; and the molecule by PySCF, since on GPAW's real-space grid its own forces err by 1 eV/Å
-(in the interaction they cancel). Zero are the slab of `lithium.py` and the molecule of `ase.build`, far apart.
+(in the interaction they cancel). The interaction's one k-point breaks the square's symmetry where the surface is
+rattled, by 1 meV and 4 meV/Å. Zero are the slab of `lithium.py` and the molecule of `ase.build`, far apart.
 """
 
 from functools import cache, partial
@@ -26,7 +27,7 @@ METHOD = "PBE; interaction and slab LCAO, GPAW; molecule def2-TZVPD, PySCF"
 BOTH_K_POINTS = [[0.25, 0.25, 0], [0.25, -0.25, 0]]
 BASIS = "def2-tzvpd"
 RIGID = Path(__file__).resolve().parent.parent / "paper" / "lithium" / "lithium_pbe.extxyz.gz"
-#: Structures that the dynamics of a potential of the random ones passed through; `--out` files hold their labels.
+#: What `lithium_water_visit.py` wrote: a group for each run of dynamics.
 VISITED = Path(__file__).resolve().parent / "lithium_water_visited.extxyz"
 #: Distances at which a molecule touches Li (Å), each times a random factor between the two.
 CONTACT, SQUEEZE = {"O": 1.9, "H": 1.8}, (0.9, 1.05)
@@ -73,7 +74,7 @@ def labelled(surface, water, steps, **info):
         Steps of the grid by which to lift the molecule.
     """
     bare, lone = calculated(surface, k_points=K_POINTS), calculated(in_cell(water.copy()))
-    slab_energy, slab_forces = evaluated(calculated(surface, k_points=BOTH_K_POINTS))
+    slab_energy, slab_forces = evaluated(calculated(surface, ((bare, 0, 0),), BOTH_K_POINTS))
     slab_energy -= slab_zero()[0]
     own, own_forces = isolated(water)
     own -= molecule_zero()
@@ -112,7 +113,7 @@ def frame(atoms, energy, forces, **info):
     return stored
 
 
-def random(group, turn):
+def placed(group, turn):
     """Return one bent molecule in one orientation over one rattled surface; every other one has its O down."""
     rng, surface, water = random_of(group), slab(), molecule("H2O")
     upper = surface.positions[:, 2] > BOTTOM + 0.1
@@ -140,10 +141,14 @@ def touching(surface, water, squeeze):
     return max(lifts)
 
 
-def visited(group, atoms):
-    """Return a structure that dynamics passed through, and the same with its molecule lifted."""
-    surface, water = in_cell(atoms[:SLAB]), Atoms(atoms.numbers[SLAB:], atoms.positions[SLAB:])
-    return labelled(surface, water, VISITED_STEPS, config_type="visited", group=group)
+def visited(group):
+    """Return the structures of a run of dynamics, each also with its molecule lifted."""
+    frames = []
+    for atoms in ase.io.iread(VISITED):
+        if atoms.info["group"] == group:
+            surface, water = in_cell(atoms[:SLAB]), Atoms(atoms.numbers[SLAB:], atoms.positions[SLAB:])
+            frames += labelled(surface, water, VISITED_STEPS, config_type="visited", group=group)
+    return frames
 
 
 def rigid(group, curve):
@@ -176,12 +181,11 @@ def molecules(group):
 
 def batches():
     """Return the batches by group."""
-    work = {f"random-{turn}": partial(random, f"random-{turn}", turn) for turn in range(TURNS)}
+    work = {f"random-{turn}": partial(placed, f"random-{turn}", turn) for turn in range(TURNS)}
     work |= {f"rigid-{turn}": partial(rigid, f"rigid-{turn}", f"H2O-{turn}") for turn in range(RIGID_TURNS)}
     work |= {f"molecules-{turn}": partial(molecules, f"molecules-{turn}") for turn in range(MOLECULE_TURNS)}
     if VISITED.exists():
-        for number, atoms in enumerate(ase.io.read(VISITED, ":")):
-            work[f"visited-{number}"] = partial(visited, f"visited-{number}", atoms)
+        work |= {atoms.info["group"]: partial(visited, atoms.info["group"]) for atoms in ase.io.iread(VISITED)}
     return work
 
 

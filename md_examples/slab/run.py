@@ -1,18 +1,22 @@
-"""Water on rock salt, NaCl(001), above a fixed layer: adsorption energies, 0.5 ps at 300 K, density profile."""
+"""Water on lithium, Li(100) above a fixed layer: relaxed, moved from site to site, 0.5 ps at 300 K, density profile."""
 
 import argparse
 from pathlib import Path
 
 import ase.io
+import numpy as np
 import yaml
-from ase.constraints import FixAtoms
+from ase.build import bcc100, molecule
+from ase.constraints import FixAtoms, FixCartesian
 
 from ase_lode import LODECalculator, relax, run_md
 from ase_lode.dynamics.analysis import density_profile
-from ase_lode.dynamics.plots import plot_curves, read_log
+from ase_lode.dynamics.plots import plot_curves
 
-DATA = Path(__file__).resolve().parent.parent / "data" / "slab_xtb.extxyz.gz"
-MINIMA = ("adsorbed-down", "adsorbed-flat", "adsorbed-chlorine")
+LATTICE = 3.44  # Å, also the distance of neighbours in a layer
+SITES = {"top": (0.0, 0.0), "bridge": (0.5, 0.0), "hollow": (0.5, 0.5)}  # from an atom, in these distances
+ROUTE = ("top", "bridge", "hollow", "top")
+POINTS = 4  # from site to site
 TEMPERATURE = 300  # K
 TIMESTEP = 0.5  # fs
 
@@ -21,37 +25,51 @@ parser.add_argument("--steps", type=int, default=1000)
 parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent / "out")
 options = parser.parse_args()
 out = options.out
+calc = LODECalculator("water-li100")
 
-first = {}  # the first frame of a group is its relaxed structure
-for frame in ase.io.read(DATA, ":"):
-    first.setdefault(frame.info["group"], frame)
-reference = {group: frame.get_potential_energy() for group, frame in first.items()}
+slab, water = bcc100("Li", (4, 4, 2), a=LATTICE, vacuum=5), molecule("H2O")
+slab.pbc = True, True, False
+fixed = FixAtoms(mask=slab.positions[:, 2] < slab.positions[:, 2].mean())
+corner = slab.positions[slab.positions[:, 2].argmax()].copy()
 
-calc = LODECalculator("slab-xtb")
-energies, relaxed = {}, True
-for group in ("bare-relaxed", "molecule-relaxed", *MINIMA):
-    atoms = first[group]
+
+def relaxed(atoms, name, *constraints):
+    """Relax a structure and return its energy (eV)."""
     atoms.calc = calc
-    if group != "molecule-relaxed":
-        lowest = atoms.positions[:, 2].min()
-        atoms.set_constraint(FixAtoms(mask=atoms.positions[:, 2] < lowest + 1))
-    relaxed &= relax(atoms, fmax=0.02, trajectory=out / f"{group}.traj", quiet=True).converged
-    energies[group] = atoms.get_potential_energy()
+    atoms.set_constraint(constraints)
+    if not relax(atoms, fmax=0.02, trajectory=out / f"{name}.traj", quiet=True).converged:
+        print(f"{name}: not relaxed")
+    return float(atoms.get_potential_energy())
 
-results = {"relaxed": bool(relaxed)}
-for group in MINIMA:
-    model, label = (e[group] - e["bare-relaxed"] - e["molecule-relaxed"] for e in (energies, reference))
-    results[group] = {"adsorption_eV": round(float(model), 4), "reference_eV": round(float(label), 4)}
-    print(f"{group}: adsorption energy {model:.3f} eV, GFN1-xTB {label:.3f} eV")
-(out / "adsorption.yaml").write_text(yaml.safe_dump(results))
 
-run_md(first["adsorbed-down"], ensemble="nvt-bussi", temperature_K=TEMPERATURE, timestep_fs=TIMESTEP,
-       steps=options.steps, seed=1, trajectory=out / "md.traj", trajectory_interval=10, log=out / "md.csv",
-       plot=out / "md.png", checkpoint=out / "md.ckpt.npz")
+apart = relaxed(slab, "slab", fixed) + relaxed(water, "molecule")
+water.rotate(150, "x")  # H above O, and not upright
+adsorbed, adsorption = {}, {}
+for name, site in SITES.items():
+    atoms = slab + water
+    atoms.positions[-3:] += corner + [LATTICE * site[0], LATTICE * site[1], 2.2] - atoms.positions[-3]
+    adsorption[name] = round(relaxed(atoms, name, fixed) - apart, 4)
+    adsorbed[name] = atoms
+    bond = atoms.get_distances(-3, range(len(slab)), mic=True).min()
+    print(f"from {name}: adsorption energy {adsorption[name]:.3f} eV, Li-O {bond:.2f} Å")
+
+sites = np.transpose([SITES[name] for name in ROUTE])
+places = np.linspace(0, len(ROUTE) - 1, (len(ROUTE) - 1) * POINTS + 1)
+atoms, way = adsorbed[ROUTE[0]].copy(), []
+for number, place in enumerate(places):  # O is held above a point of the surface, everything else follows
+    target = corner[:2] + LATTICE * np.array([np.interp(place, range(len(ROUTE)), axis) for axis in sites])
+    atoms.set_constraint()
+    atoms.positions[-3:, :2] += target - atoms.positions[-3, :2]
+    held = FixCartesian(len(atoms) - 3, (True, True, False))
+    way.append(round(relaxed(atoms, f"way{number}", fixed, held) - apart, 4))
+plot_curves(out / "way.png", places, {"adsorbed": way}, " - ".join(ROUTE), "energy (eV)")
+print(f"on the way {' - '.join(ROUTE)}: {min(way):.3f} to {max(way):.3f} eV")
+(out / "adsorption.yaml").write_text(yaml.safe_dump({"adsorption_eV": adsorption, "way_eV": way}))
+
+run_md(adsorbed[min(adsorption, key=adsorption.get)], ensemble="nvt-bussi", temperature_K=TEMPERATURE,
+       timestep_fs=TIMESTEP, steps=options.steps, seed=1, trajectory=out / "md.traj", trajectory_interval=10,
+       log=out / "md.csv", plot=out / "md.png", checkpoint=out / "md.ckpt.npz")
 
 height, density = density_profile(ase.io.read(out / "md.traj", ":"), "z", width=0.2)
 plot_curves(out / "profile.png", height, density, "z (Å)", "density (g/cm³)")
-pressure = read_log(out / "md.csv")["pressure_ab_GPa"].mean()
-tension = -0.1 * pressure * first["adsorbed-down"].cell[2, 2]  # GPa Å to N/m; does not depend on the vacuum
-print(f"in-plane pressure {pressure:.3f} GPa over the whole cell, a tension of {tension:.2f} N/m; see {out}/md.html "
-      "and profile.png")
+print(f"see {out}/md.html, way.png and profile.png")

@@ -97,8 +97,9 @@ class PairKernel:
     def expected(self, tensors, fitted, held):
         """Root mean square error of the held tensors' components that the process itself expects.
 
-        That is the least error of any estimate, were the tensors drawn from this process, with the amplitude and the
-        strength of largest marginal likelihood; no label of the held structures enters.
+        That is the least error of any estimate on average, were the tensors drawn from this process, with the
+        amplitude and the strength of largest marginal likelihood. Of the held labels it knows only the lengths that
+        they helped to choose.
         """
         labels, rows, others = _labels(tensors, fitted)[1][fitted].ravel(), _rows(fitted), _rows(held)
         across, own = self.kernel[np.ix_(others, rows)], self.kernel.diagonal()[others]

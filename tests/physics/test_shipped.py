@@ -5,12 +5,12 @@ import warnings
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk, make_supercell, molecule, surface
+from ase.build import bcc100, bulk, make_supercell, molecule, surface
 
 from ase_lode import ExtrapolationWarning, LODECalculator, list_potentials
 from ase_lode.errors import StructureError
 
-SHIPPED = ["dipeptides", "water", "water-npt", "slab-xtb"]
+SHIPPED = ["dipeptides", "water", "water-npt", "slab-xtb", "water-li100"]
 #: The mesh's default tolerance: eV/atom, and share of the root-mean-square force.
 ENERGY, FORCE = 1e-6, 1e-5
 
@@ -42,6 +42,18 @@ def salt_slab(vacuum=None):
     return atoms
 
 
+def lithium_slab():
+    """A water molecule on two layers of Li(100), a smaller cell than those of the data."""
+    slab, water = bcc100("Li", (3, 3, 2), a=3.44, vacuum=0), molecule("H2O")
+    water.rotate(160, "x")
+    water.translate(slab.positions[-1] + [0.4, 0.2, 2.2] - water.positions[0])
+    atoms = slab + water
+    atoms.rattle(0.03, seed=1)
+    atoms.set_cell([*slab.cell.lengths()[:2], 1.0])
+    atoms.pbc = [True, True, False]
+    return atoms
+
+
 def systems(name):
     """Structures of the potential's kind that are in no training set."""
     if name == "dipeptides":
@@ -52,6 +64,8 @@ def systems(name):
         return [peptide, peptide + other]
     if name == "slab-xtb":
         return [salt_slab(), salt_slab(26.0)]
+    if name == "water-li100":
+        return [lithium_slab()]
     return [waters(), waters(pbc=False)]
 
 
@@ -227,7 +241,7 @@ def test_far_from_the_data_warns(name):
 def test_vacuum_of_a_slab(name):
     """Twice the vacuum changes the energy of a slab in a fully periodic cell by less than 5 meV."""
     if name != "slab-xtb":
-        pytest.skip("only slab-xtb is for slabs")
+        pytest.skip("only slab-xtb knows slabs in fully periodic cells")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExtrapolationWarning)
         energies = [attached(salt_slab(height), name).get_potential_energy() for height in (26.0, 46.0)]
