@@ -2,9 +2,9 @@
 
     python tests/benchmarks/common_errors.py [--data FOLDER] [--linear POTENTIAL]
 
-Errors of two models that have little in common are alike in the noise of the labels, and in what neither can describe:
-the mean of their product is at least the square of the noise, and what is left of each square is that model's own.
-Without a potential the linear recipe is trained first (ten minutes).
+Errors of two models that have little in common are alike in the noise of the labels, and in what neither describes: the
+mean of their product is the square of both together, and what is left of each square is that model's own.
+Without a potential the linear recipe is trained first (ten minutes). Writes `results/common_errors.md`.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from ase_lode.training.progress import Progress
 from ase_lode.training.train import read_data, read_training
 
 RECIPE = Path(__file__).parent / "recipes" / "water.yaml"
+RESULTS = Path(__file__).parent / "results" / "common_errors.md"
 
 
 def linear(data_folder):
@@ -47,14 +48,19 @@ def main():
     config, folder = read_training(RECIPE)
     held = read_data(config, folder, options.data, Progress(quiet=True)).held
     models = load_potential("water"), load_potential(options.linear) if options.linear else linear(options.data)
+    rows = []
     for label, one, other in zip(("energy, meV/atom", "forces, meV/Å"), *(residuals(model, held) for model in models)):
         products = (one * other).mean(axis=1)
         common, deviation = products.mean(), products.std(ddof=1) / np.sqrt(len(products))
-        squares = [np.mean(errors**2) for errors in (one, other)]
-        own = [np.sqrt(max(0.0, square - common)) for square in squares]
-        print(f"{label}: network {np.sqrt(squares[0]):.3g}, linear {np.sqrt(squares[1]):.3g}; in common "
-              f"{np.sqrt(max(0.0, common)):.3g} (its square {common:.3g} ± {deviation:.2g}); "
-              f"their own {own[0]:.3g}, {own[1]:.3g}")
+        squares = np.array([np.mean(errors**2) for errors in (one, other)])
+        cells = [*np.sqrt(squares), np.sqrt(max(0.0, common)), *np.sqrt(np.maximum(0.0, squares - common))]
+        rows.append(f"| {label} | {' | '.join(f'{cell:.3g}' for cell in cells)} | {common:.3g} ± {deviation:.2g} |")
+    RESULTS.write_text("\n".join([
+        "# What two models of liquid water err alike in", "",
+        f"`water` and the linear recipe on {len(held)} validation structures; by `common_errors.py`. What is common is "
+        "the noise of the labels and what neither model describes.", "",
+        "| | network | linear | in common | network's own | linear's own | square of what is common |",
+        "|---|---:|---:|---:|---:|---:|---:|", *rows]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -67,7 +67,8 @@ def main():
     results = yaml.safe_load(path.read_text())
     (RESULTS / "heads.md").write_text(
         "# The network head against the linear one\n\nRoot mean squares on validation structures that were not fitted; "
-        "every set with the same defaults of the head, but for the 16,000 steps of water.\n\n"
+        "every set with the same defaults of the head, but for the 16,000 steps of water; [what its two models err "
+        "alike in](common_errors.md).\n\n"
         f"{table(results)}")
 
 

@@ -27,10 +27,10 @@ LARGEST_DRIFT = 0.01
 SHARED = 1.0
 
 
-def slab():
-    """Water on rock salt, its lowest layer fixed."""
-    atoms = next(frame for frame in ase.io.iread(EXAMPLES / "data" / "slab_xtb.extxyz.gz", ":")
-                 if frame.info["group"] == "adsorbed-down")
+def slab(file="slab_xtb", group="adsorbed-down"):
+    """Water on rock salt, or lithium, the lowest layer fixed."""
+    atoms = next(frame for frame in ase.io.iread(EXAMPLES / "data" / f"{file}.extxyz.gz")
+                 if frame.info["group"] == group)
     atoms.calc = None
     atoms.set_constraint(FixAtoms(mask=atoms.positions[:, 2] < atoms.positions[:, 2].min() + 1))
     return atoms
@@ -38,7 +38,8 @@ def slab():
 
 SYSTEMS = {"water": ("water", lambda: ase.io.read(EXAMPLES / "water_nvt" / "water64.xyz")),
            "peptide": ("dipeptides", lambda: ase.io.read(EXAMPLES / "peptide" / "peptide.xyz")),
-           "slab": ("slab-xtb", slab)}
+           "slab": ("slab-xtb", slab),
+           "lithium": ("water-li100", lambda: slab("lithium_water", "visited-bridge-300K"))}
 
 
 def carried_on(checkpoint, calc, make, steps, **settings):
