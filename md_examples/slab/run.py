@@ -29,6 +29,7 @@ calc = LODECalculator("water-li100")
 
 slab, water = bcc100("Li", (4, 4, 2), a=LATTICE, vacuum=5), molecule("H2O")
 slab.pbc = True, True, False
+water.cell, water.pbc = slab.cell, slab.pbc  # alone it feels its images too, 2 to 6 meV
 fixed = FixAtoms(mask=slab.positions[:, 2] < slab.positions[:, 2].mean())
 corner = slab.positions[slab.positions[:, 2].argmax()].copy()
 
@@ -56,7 +57,7 @@ for name, site in SITES.items():
 sites = np.transpose([SITES[name] for name in ROUTE])
 places = np.linspace(0, len(ROUTE) - 1, (len(ROUTE) - 1) * POINTS + 1)
 atoms, way = adsorbed[ROUTE[0]].copy(), []
-for number, place in enumerate(places):  # O is held above a point of the surface, everything else follows
+for number, place in enumerate(places):  # O is held above a point, all else follows; hydrogens may end elsewhere
     target = corner[:2] + LATTICE * np.array([np.interp(place, range(len(ROUTE)), axis) for axis in sites])
     atoms.set_constraint()
     atoms.positions[-3:, :2] += target - atoms.positions[-3, :2]
