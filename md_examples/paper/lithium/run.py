@@ -62,9 +62,7 @@ class Rows:
         curves = {atoms.info["group"]: atoms for atoms in frames}
         self._apart = {group: self._features(lifted(atoms, APART)) for group, atoms in curves.items()}
         self.energy = np.array([self.of(atoms) for atoms in frames])
-        near = [atoms.info["height"] < BELOW for atoms in frames]
-        self.slope = np.array([self._slope(atoms) if use else np.zeros(len(self.energy[0]))
-                               for atoms, use in zip(frames, near)])
+        self.slope = np.array([self._slope(atoms) for atoms in frames])
         self._away = {group: self.of(atoms, AWAY) for group, atoms in curves.items()}
 
     def _features(self, atoms):
@@ -127,15 +125,20 @@ def image(atoms):
     return -np.pi * COULOMB / side**2 * np.sum(abs(sums) ** 2 / size)
 
 
+def strengths(n, heights, energies, curves):
+    """Return the A of E = A (height - PLANE)^n for each curve, by least squares, and the squared error left."""
+    found, left = [], 0.0
+    for curve in np.unique(curves):
+        law, e = (heights[curves == curve] - PLANE) ** n, energies[curves == curve]
+        found.append(law @ e / (law @ law))
+        left += np.sum((e - law * found[-1]) ** 2)
+    return np.array(found), left
+
+
 def power(heights, energies, curves):
     """Return the n of E = A (height - PLANE)^n with one A for each curve, by least squares."""
-    def left(n):
-        errors = 0.0
-        for curve in np.unique(curves):
-            law, e = (heights[curves == curve] - PLANE) ** n, energies[curves == curve]
-            errors += np.sum((e - law * (law @ e) / (law @ law)) ** 2)
-        return errors
-    return float(minimize_scalar(left, bounds=(-20, -1), method="bounded").x)
+    return float(minimize_scalar(lambda n: strengths(n, heights, energies, curves)[1], bounds=(-20, -1),
+                                 method="bounded").x)
 
 
 options = arguments(HERE, __doc__)
@@ -163,16 +166,20 @@ for name, (cutoff, *model) in MODELS.items():
     best = np.argmin(sum(left_out.values()))
     fitted[name] = {one: rows.weights(*model, *labels, np.flatnonzero(near & (kind == one)))[best]
                     for one in kinds}
-    predicted[name] = np.array([row @ fitted[name][one] for row, one in zip(rows.energy, kind)])
+    predicted[name], slope = (np.array([row @ fitted[name][one] for row, one in zip(features_of, kind)])
+                              for features_of in (rows.energy, rows.slope))
     for one in kinds:
         far, tail = (~near & (kind == one)), (height > TAIL) & (kind == one)
         found = [power(height[far], e[far], curve[far]) for e in (predicted[name], energies)]
         errors = [1e3 * rmse(guess[some], energies[some]) for some in (far, tail)
                   for guess in (predicted[name], np.zeros(len(energies)))]
+        errors += [1e3 * rmse(guess[far], slopes[far]) for guess in (slope, np.zeros(len(slopes)))]
+        turned = [strengths(found[1], height[far], e[far], curve[far])[0] for e in (predicted[name], energies)]
         summary.append((name, one, int((near & (kind == one)).sum()), int(far.sum()),
-                        float(np.exp(left_out[one][best])), *errors, *found))
+                        float(np.exp(left_out[one][best])), *errors, *found, float(np.corrcoef(turned)[0, 1])))
 table(options.out / "errors.csv", ("model", "molecule", "near", "far", "left_out", "far_meV", "zero_meV", "tail_meV",
-                                   "tail_zero", "power", "power_ref"), summary)
+                                   "tail_zero", "force_meV_A", "force_zero", "power", "power_ref",
+                                   "orientations"), summary)
 
 figure = Figure(figsize=(4.2 * (len(kinds) + 1), 3.6), layout="constrained")
 panels = figure.subplots(1, len(kinds) + 1)
