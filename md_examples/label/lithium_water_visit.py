@@ -5,8 +5,8 @@ Usage (a minute)::
     python lithium_water_visit.py POTENTIAL
 
 The structures in `lithium_water_visited.extxyz` are of the linear model that was fitted to all other labels
-(density {cutoff: 5, max_radial: 6, max_angular: 3}, an exterior field of charges Li 0, H 0.38, O -0.76). Once labelled,
-they teach its successor where it goes by itself.
+(density {cutoff: 5, max_radial: 6, max_angular: 3}, an exterior field of charges Li 0, H 0.38, O -0.76), with other
+seeds. Once labelled, they teach its successor where it goes by itself.
 """
 
 import argparse

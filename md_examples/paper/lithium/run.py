@@ -166,8 +166,8 @@ for name, (cutoff, *model) in MODELS.items():
     best = np.argmin(sum(left_out.values()))
     fitted[name] = {one: rows.weights(*model, *labels, np.flatnonzero(near & (kind == one)))[best]
                     for one in kinds}
-    predicted[name], slope = (np.array([row @ fitted[name][one] for row, one in zip(features_of, kind)])
-                              for features_of in (rows.energy, rows.slope))
+    weights = np.array([fitted[name][one] for one in kind])
+    predicted[name], slope = (weights * rows.energy).sum(axis=1), (weights * rows.slope).sum(axis=1)
     for one in kinds:
         far, tail = (~near & (kind == one)), (height > TAIL) & (kind == one)
         found = [power(height[far], e[far], curve[far]) for e in (predicted[name], energies)]
