@@ -46,7 +46,7 @@ STEPS = tuple(range(start, 18, 3) for start in range(3))
 FAR_STEPS = 14
 #: Upright and flat molecules come first: turns about x (degrees). H2O: H down, up, flat; CO2: flat, upright, tilted.
 SPECIAL = {"H2O": (0, 180, 90), "CO2": (90, 0, 45)}
-TURNS = 20
+TURNS = 25
 
 
 def slab():

@@ -31,6 +31,8 @@ SLAB = 32
 #: Heights of O or C above the top layer (Å): training ends; most energies have ended; a molecule is known to feel
 #: nothing; its features are those of a molecule alone; classical images have their plane.
 BELOW, TAIL, AWAY, APART, PLANE = 4.5, 6.3, 10.0, 40.0, 1.6
+#: Orientations from this one on were labelled when the models had been chosen; they judge them anew and train none.
+CHOSEN = 20
 #: Regularisations, chosen by leaving out the highest one, two, ... heights of training.
 STRENGTHS, LEFT_OUT = 10.0 ** np.arange(-11, -3), 3
 #: Half the step of slopes of the features (Å), and the fields' relative error, which a weak regularisation amplifies.
@@ -147,9 +149,11 @@ height, curve, kind = (np.array([atoms.info[key] for atoms in frames]) for key i
 energies = np.array([atoms.get_potential_energy() for atoms in frames])
 #: The slab's net force is how the energy rises with the height of the molecule; its own force carries the grid's noise.
 slopes = np.array([atoms.get_forces()[:SLAB, 2].sum() for atoms in frames])
-kinds, near = sorted(set(kind)), height < BELOW
+fresh = np.array([int(name.split("-")[1]) >= CHOSEN for name in curve])
+kinds, above = sorted(set(kind)), height >= BELOW
+near = ~above & ~fresh
 labels = frames, energies, slopes
-features, fitted, predicted, summary = {}, {}, {}, []
+features, fitted, predicted, summary, anew = {}, {}, {}, [], []
 for name, (cutoff, *model) in MODELS.items():
     if cutoff not in features:
         features[cutoff] = Rows(frames, cutoff, {p for c, powers, _ in MODELS.values() if c == cutoff for p in powers})
@@ -169,7 +173,7 @@ for name, (cutoff, *model) in MODELS.items():
     weights = np.array([fitted[name][one] for one in kind])
     predicted[name], slope = (weights * rows.energy).sum(axis=1), (weights * rows.slope).sum(axis=1)
     for one in kinds:
-        far, tail = (~near & (kind == one)), (height > TAIL) & (kind == one)
+        far, tail = (some & (kind == one) & ~fresh for some in (above, height > TAIL))
         found = [power(height[far], e[far], curve[far]) for e in (predicted[name], energies)]
         errors = [1e3 * rmse(guess[some], energies[some]) for some in (far, tail)
                   for guess in (predicted[name], np.zeros(len(energies)))]
@@ -177,6 +181,12 @@ for name, (cutoff, *model) in MODELS.items():
         turned = [strengths(found[1], height[far], e[far], curve[far])[0] for e in (predicted[name], energies)]
         summary.append((name, one, int((near & (kind == one)).sum()), int(far.sum()),
                         float(np.exp(left_out[one][best])), *errors, *found, float(np.corrcoef(turned)[0, 1])))
+        far = above & (kind == one) & fresh
+        if far.any():
+            anew.append((name, one, int(far.sum()), 1e3 * rmse(predicted[name][far], energies[far]),
+                         1e3 * rmse(0, energies[far]),
+                         *(power(height[far], e[far], curve[far]) for e in (predicted[name], energies))))
+table(options.out / "fresh.csv", ("model", "molecule", "far", "far_meV", "zero_meV", "power", "power_ref"), anew)
 table(options.out / "errors.csv", ("model", "molecule", "near", "far", "left_out", "far_meV", "zero_meV", "tail_meV",
                                    "tail_zero", "force_meV_A", "force_zero", "power", "power_ref",
                                    "orientations"), summary)
@@ -198,7 +208,7 @@ for panel, one in zip(panels, kinds):
     panel.set(title=one, xlabel="height (Å)", ylabel="interaction (meV)", ylim=(-80, 20))
 panels[0].legend(fontsize="x-small")
 for name, mark in zip(DRAWN, "x+"):
-    panels[-1].plot(1e3 * energies[~near], 1e3 * predicted[name][~near], mark, label=name)
+    panels[-1].plot(1e3 * energies[above], 1e3 * predicted[name][above], mark, label=name)
 panels[-1].axline((0, 0), slope=1, color="0.7")
 panels[-1].set(title=f"above {BELOW} Å", xlabel="PBE (meV)", ylabel="model (meV)")
 panels[-1].legend(fontsize="x-small")
