@@ -365,34 +365,39 @@ class Network:
         nothing = PairList(np.zeros(n + 1, np.int64), *(np.zeros(0, np.int64),) * 2, np.zeros((0, 3)), np.zeros(0))
         return Graph(np.arange(n), nothing, [])
 
-    def last_features(self, state, owner):
-        """What the last layers weigh, summed over the atoms of each element, shape (passes, elements, hidden)."""
-        return np.array([_summed(one.last(inner), owner, len(self.elements))
+    def linear_features(self, state, owner):
+        """What the energy is linear in, summed over the atoms of each element, (passes, elements, hidden + inputs).
+
+        The last hidden units, then the inputs; see `Pass.linear`.
+        """
+        return np.array([_summed(one.linear(inner), owner, len(self.elements))
                          for one, inner in zip(self.passes, (state.first, state.second))])
 
-    def isolated_last_features(self, parameters):
+    def isolated_linear_features(self, parameters):
         """The same for each element's atom alone in the world."""
-        return self.last_features(self.compute(parameters, self._lonely)[2], np.arange(len(self.elements)))
+        return self.linear_features(self.compute(parameters, self._lonely)[2], np.arange(len(self.elements)))
 
-    def add_to_last(self, parameters, change):
-        """Add to the weights of the last layers that give the energy, (passes, elements, hidden), in place."""
-        for (name, column), values in zip(self._last, change):
+    def add_linear(self, parameters, change):
+        """Add to the weights of `linear_features`, (passes, elements, hidden + inputs), in place."""
+        for name, column, values in self._linear(change):
             parameters[name][:, :, column] += values
 
-    @property
-    def _last(self):
-        """Weights of the last layer of each pass, and which of its outputs is an energy."""
-        return [(f"{one.name}.weights{self.depth - 1}", column) for one, column in zip(self.passes, (self._energy, 0))]
-
-    def with_last(self, parameters, weights):
-        """Parameters whose energies are Σ weights · (last features) alone, while the strengths stay as they are."""
+    def with_linear(self, parameters, weights):
+        """Parameters whose energies are Σ weights · (linear features) alone, while the strengths stay as they are."""
         result = dict(parameters)
-        for one, (last, column), values in zip(self.passes, self._last, weights):
-            for name, content in ((last, values), (f"{one.name}.direct", 0.0)):
-                result[name] = parameters[name].copy()
-                result[name][:, :, column] = content
-                result.pop(TURNED + name, None)
+        for name, column, values in self._linear(weights):
+            result[name] = parameters[name].copy()
+            result[name][:, :, column] = values
+            result.pop(TURNED + name, None)
         return result
+
+    def _linear(self, weights):
+        """Names of the matrices that weigh `linear_features`, their column for the energy and its part of `weights`."""
+        for one, column, values in zip(self.passes, (self._energy, 0), weights):
+            last = f"{one.name}.weights{self.depth - 1}"
+            hidden = self.shapes[last][1]
+            yield last, column, values[:, :hidden]
+            yield f"{one.name}.direct", column, values[:, hidden:]
 
     @property
     def n_parameters(self):

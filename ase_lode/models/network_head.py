@@ -11,7 +11,8 @@ from ase_lode.models.network import CHUNK, Network
 class NetworkHead(Head):
     """A network with its parameters; see `Network` for the model.
 
-    Uncertainty: draws from the posterior of the weights of the last layers, all else fixed.
+    Uncertainty: draws from the posterior of the weights that energies are linear in, all else fixed: those of the last
+    hidden units and of the inputs. Potentials made before inputs took part hold the former alone.
 
     Parameters
     ----------
@@ -22,7 +23,10 @@ class NetworkHead(Head):
 
     def __init__(self, potential, tolerance):
         network, n = Network(potential.model, tolerance), len(potential.elements)
-        super().__init__(potential, network, (network.n_parameters,), (2, n, potential.model.head.hidden[-1]),
+        hidden = potential.model.head.hidden[-1]
+        self._width = hidden + network.n_inputs
+        older = potential.posterior is not None and potential.posterior.shape[-1] == hidden
+        super().__init__(potential, network, (network.n_parameters,), (2, n, hidden if older else self._width),
                          (n, n * network.density.lanes), slice(None))
 
     @cached_property
@@ -58,15 +62,15 @@ class NetworkHead(Head):
 
     def deviations(self, state, gradient, n_threads):
         """See `Head`."""
-        network, samples = self.representation, self._potential.posterior
+        network, samples = self.representation, self._samples
         graph, inner, _ = state.inner
         inner = inner or network.compute(self.parameters, graph, n_threads)[2]
-        here = network.last_features(inner, state.species)
+        here = network.linear_features(inner, state.species)
         energies = np.einsum("kpsh,psh->k", samples, here - self._isolated_features(state.species))
         if not gradient:
             return energies, None
         ones = np.ones(len(state.energies))
-        gradients = [network.pull_back(network.with_last(self.parameters, sample), inner, ones,
+        gradients = [network.pull_back(network.with_linear(self.parameters, sample), inner, ones,
                                        n_threads=n_threads)[0] for sample in samples]
         return energies, np.array(gradients)
 
@@ -75,4 +79,9 @@ class NetworkHead(Head):
 
     @cached_property
     def _alone(self):
-        return self.representation.isolated_last_features(self.parameters)
+        return self.representation.isolated_linear_features(self.parameters)
+
+    @cached_property
+    def _samples(self):
+        posterior = self._potential.posterior
+        return np.pad(posterior, [(0, 0)] * 3 + [(0, self._width - posterior.shape[-1])])

@@ -127,9 +127,14 @@ class Pass:
             result[TURNED + name] = transposed(result[name])
         return result
 
-    def last(self, state):
-        """What the last layer weighs, shape (centres, hidden)."""
-        return state[2][-1][0]
+    @staticmethod
+    def linear(state):
+        """What the energy is linear in: the last hidden units, then the inputs, shape (centres, hidden + inputs).
+
+        Inputs are standardised unless the parameters were prepared.
+        """
+        layers = state[2]
+        return np.concatenate([layers[-1][0], layers[0][0]], axis=1)
 
 
 #: Marks the transpose of a matrix among prepared parameters.

@@ -1,4 +1,4 @@
-"""The last layers of a trained network as the linear model that they are: solved, and drawn from their posterior."""
+"""What a trained network is linear in, as the linear model that it is: solved, and drawn from its posterior."""
 
 from functools import cached_property
 
@@ -7,11 +7,14 @@ import numpy as np
 from ase_lode.training.metrics import STRAINS, voigt
 from ase_lode.training.network import errors, in_order, join, thinned
 
+#: Random combinations of the inputs of each pass. They lower errors (acetylacetone by 3 %), and grow far from the data,
+#: where hidden units saturate: 300 K above the data 61 % of errors are within one uncertainty, 53 % without them.
+COMBINED = 256
 #: Random directions in which forces of a structure enter, and how many more of them than columns there are in all.
-DIRECTIONS, ROWS = 8, 12
+DIRECTIONS, ROWS = 8, 4
 #: Atoms at most of the structures that are solved for, or all of a large data set would take longer than its training;
-#: and structures whose rows are in memory together.
-ATOMS, BLOCK = 100_000, 2_000
+#: and rows that are in memory together.
+ATOMS, BLOCK = 100_000, 4_000
 #: Displacement in Å, and strain, of the differences of features.
 STEP, STRAIN = 1e-4, 1e-5
 #: Steps at most, and what keeps each near its start, relative to the mean curvature.
@@ -23,8 +26,9 @@ NOISE = 1e-6
 
 
 class LastLayers:
-    """Energies linear in the weights of both passes' last layers and, as last columns, in the reference energies.
+    """Energies linear in weights of both passes and, as last columns, in the reference energies.
 
+    The weights are those of the last hidden units, and those of random combinations of the inputs in the direct layer.
     All else of the network stays as it is. Residuals are of energies by atom, of gradients and of stresses, and each
     label weighs by the mean square of its own.
 
@@ -45,8 +49,14 @@ class LastLayers:
     def __init__(self, network, row, samples, spreads, seed, n_threads, free_references=True):
         self._network, self._samples, self._spreads = network, thinned(samples, ATOMS), spreads
         self._seed, self._n_threads = seed, n_threads
-        self.row, self._alone = row, network.isolated_last_features(network.unpack(row))
-        self._columns = self._alone.size + (len(network.elements) if free_references else 0)
+        self.row, self._alone = row, network.isolated_linear_features(network.unpack(row))
+        self._hidden = self._alone.shape[-1] - network.n_inputs
+        rng = np.random.default_rng([seed, 5])
+        count = min(COMBINED, network.n_inputs)
+        self._combine = rng.standard_normal((len(network.passes), network.n_inputs, count)) / np.sqrt(network.n_inputs)
+        self._shape = (*self._alone.shape[:2], self._hidden + count)
+        self._weighed = int(np.prod(self._shape))
+        self._columns = self._weighed + (len(network.elements) if free_references else 0)
 
     def solve(self, held, progress):
         """Descend as long as errors fall on the structures held back, or on those fitted if there are none.
@@ -73,16 +83,21 @@ class LastLayers:
             residuals = {kind: values + length * changes[kind] for kind, values in residuals.items()}
 
     def draws(self, count):
-        """Deviations of the weights drawn from their posterior, (draws, passes, elements, hidden), to be scaled.
+        """Deviations of the weights drawn from their posterior, to be scaled.
 
-        Zero where no energy depends on any of the weights, as in single atoms.
+        Shape (draws, passes, elements, hidden + inputs), with inputs as of prepared parameters, not standardised. Zero
+        where no energy depends on any of the weights, as in single atoms.
         """
-        n = self._alone.size
+        n = self._weighed
         values, vectors = np.linalg.eigh(self._matrix(self._weights(self._residuals(self.row)))[:n, :n])
         floor = PRIOR * values.mean()
         spread = 1.0 / np.sqrt(np.maximum(values, 0.0) + floor) if floor > 0 else np.zeros(n)
         rng = np.random.default_rng([self._seed, 2])
-        return (rng.standard_normal((count, n)) * spread @ vectors.T).reshape(count, *self._alone.shape)
+        draws = rng.standard_normal((count, n)) * spread @ vectors.T
+        result = self._expanded(draws.reshape(count, *self._shape))
+        parameters = self._network.unpack(self.row)
+        result[..., self._hidden:] *= np.array([parameters[f"{one.name}.scale"] for one in self._network.passes])
+        return result.astype(np.float32)
 
     def _score(self, row, samples):
         """Mean logarithm of the errors: labels count alike, whatever their units."""
@@ -92,8 +107,8 @@ class LastLayers:
 
     def _moved(self, step):
         """All parameters after a step of the columns."""
-        row, n = self.row.copy(), self._alone.size
-        self._network.add_to_last(self._network.unpack(row), step[:n].reshape(self._alone.shape))
+        row, n = self.row.copy(), self._weighed
+        self._network.add_linear(self._network.unpack(row), self._expanded(step[:n].reshape(self._shape)))
         row[self._network.n_parameters:][:len(step) - n] += step[n:]
         return row
 
@@ -128,9 +143,9 @@ class LastLayers:
                                                         STRAIN * sample.system.measure) for strain in STRAINS])
             return found
 
-        grams = {}
-        for start in range(0, len(self._samples), BLOCK):
-            for kind, found in self._gathered(rows, slice(start, start + BLOCK)).items():
+        grams, block = {}, max(1, BLOCK // directions)
+        for start in range(0, len(self._samples), block):
+            for kind, found in self._gathered(rows, slice(start, start + block)).items():
                 grams[kind] = grams.get(kind, 0.0) + found.T @ found
         return grams
 
@@ -192,8 +207,14 @@ class LastLayers:
     def _features(self, network, sample, displacement=None, strain=None):
         """The columns of a structure's energy."""
         state = network.compute(network.unpack(self.row), join([sample], [(displacement, strain)], 0))[2]
-        features = network.last_features(state, sample.species) - self._alone * sample.counts[:, None]
+        features = network.linear_features(state, sample.species) - self._alone * sample.counts[:, None]
+        features = np.concatenate([features[..., :self._hidden], features[..., self._hidden:] @ self._combine], axis=-1)
         return np.concatenate([features.ravel(), sample.counts])[:self._columns]
+
+    def _expanded(self, weights):
+        """Weights of all inputs for those of their combinations, (..., passes, elements, hidden + inputs)."""
+        combined = weights[..., self._hidden:] @ self._combine.transpose(0, 2, 1)
+        return np.concatenate([weights[..., :self._hidden], combined], axis=-1)
 
     def _gathered(self, work, part=slice(None)):
         """``work(network, number, sample)`` of structures, which gives arrays by label, joined in their order."""

@@ -12,6 +12,8 @@ from ase_lode.errors import ConfigError
 from ase_lode.hypers import ModelConfig, read_config
 from ase_lode.models.baseline import Baseline
 from ase_lode.models.network import Network
+from ase_lode.models.network_head import NetworkHead
+from ase_lode.models.potential import Potential
 from ase_lode.neighbors import NeighborList
 from ase_lode.system import System
 from ase_lode.training import train
@@ -76,13 +78,15 @@ def test_the_gradient_is_that_of_the_loss(problem):
 
 
 @pytest.mark.parametrize("free", [True, False])
-def test_the_last_layers_are_solved(problem, free):
-    """A network with other last layers and reference energies is found again from its energies, forces and stresses."""
+def test_what_is_linear_is_solved(problem, free):
+    """A network with other last and direct layers and references is found again from energies, forces and stresses."""
     network, rng = problem[0], np.random.default_rng(5)
     samples = make_samples([labelled(rng, k % 2) for k in range(12)], network, Baseline(ELEMENTS, np.zeros(2)))
     row, _ = initial(network, samples, 0)
-    start, change = row.copy(), 0.3 * rng.standard_normal((2, 2, HEAD["hidden"][-1]))
-    network.add_to_last(network.unpack(start), change)
+    start, hidden = row.copy(), HEAD["hidden"][-1]
+    change = 0.3 * rng.standard_normal((2, 2, hidden + network.n_inputs))
+    change[..., hidden:] /= np.sqrt(network.n_inputs)
+    network.add_linear(network.unpack(start), change)
     start[network.n_parameters:] += [0.4 * free, -0.7 * free]
     for sample in samples:
         graph = join([sample], [(None, None)], 2)
@@ -98,6 +102,32 @@ def test_the_last_layers_are_solved(problem, free):
     before, after = (errors(network, found, samples) for found in (start, layers.row))
     assert all(after[kind] < 0.05 * before[kind] for kind in spreads)
     assert (layers.row[network.n_parameters:] == start[network.n_parameters:]).all() != free
+
+
+@pytest.mark.parametrize("inputs", [True, False], ids=["with inputs", "file of before"])
+def test_draws_are_changes_of_the_weights(problem, inputs):
+    """Energies and gradients of the posterior's draws, against potentials with these weights."""
+    network, _, weights, _ = problem
+    rng, hidden = np.random.default_rng(6), HEAD["hidden"][-1]
+    draws = rng.standard_normal((2, 2, 2, hidden + network.n_inputs * inputs))
+    own, system = weights[:network.n_parameters], labelled(rng, True).system
+
+    def evaluated(weights):
+        potential = Potential(model(), weights, Baseline(ELEMENTS, np.zeros(2)), {}, draws)
+        head = NetworkHead(potential, 1e-5)
+        state = head.compute(system, NeighborList(network.cutoff), 1, True)
+        return state.energies.sum(), head.pull_back(state, 1)[0], head.deviations(state, True, 1)
+
+    energy, gradient, (energies, gradients) = evaluated(own)
+    for draw, d_energy, d_gradient in zip(draws, energies, gradients):
+        changed, change = own.copy(), np.zeros((2, 2, hidden + network.n_inputs))
+        change[..., :draw.shape[-1]] = draw
+        parameters = network.unpack(changed)
+        change[..., hidden:] /= [parameters[f"{name}.scale"] for name in ("first", "second")]
+        network.add_linear(parameters, change)
+        found, slope, _ = evaluated(changed)
+        assert found - energy == pytest.approx(d_energy, rel=1e-9)
+        np.testing.assert_allclose(slope - gradient, d_gradient, rtol=1e-8, atol=1e-9 * abs(d_gradient).max())
 
 
 def test_threads_do_not_change_the_gradient(problem):
