@@ -62,7 +62,8 @@ class Potential:
     header : dict
         The card: name, level_of_theory, source, licence, errors, ...
     posterior : array, shape (samples, ...), optional
-        Weights drawn from the posterior, for uncertainties: all of a ridge head, the last layers' of a network.
+        Weights drawn from the posterior, for uncertainties: all of a ridge head, of a network those that energies are
+        linear in.
     ranges : (array, array), each (elements, channels), optional
         Smallest and largest coefficients at l = 0 in the training data.
     sha256 : str, optional

@@ -17,6 +17,8 @@ DIRECTIONS, ROWS = 8, 4
 ATOMS, BLOCK = 100_000, 4_000
 #: Displacement in Å, and strain, of the differences of features.
 STEP, STRAIN = 1e-4, 1e-5
+#: A label with N residuals counts as N^(1 - p) of them, for each p: energies are few beside forces.
+POWERS = (0.0, 1 / 3, 1 / 2, 2 / 3)
 #: Steps at most, and what keeps each near its start, relative to the mean curvature.
 ROUNDS, DAMPING = 8, 1e-4
 #: Variance of the prior of the weights, relative to the mean over the data.
@@ -29,8 +31,8 @@ class LastLayers:
     """Energies linear in weights of both passes and, as last columns, in the reference energies.
 
     The weights are those of the last hidden units, and those of random combinations of the inputs in the direct layer.
-    All else of the network stays as it is. Residuals are of energies by atom, of gradients and of stresses, and each
-    label weighs by the mean square of its own.
+    All else of the network stays as it is. Residuals are of energies by atom, of gradients and of stresses, in units of
+    the root mean square of each label's own.
 
     Parameters
     ----------
@@ -59,28 +61,37 @@ class LastLayers:
         self._columns = self._weighed + (len(network.elements) if free_references else 0)
 
     def solve(self, held, progress):
-        """Descend as long as errors fall on the structures held back, or on those fitted if there are none.
+        """Descend while no label's errors rise on the structures held back, or on those fitted if there are none.
 
-        Each step is Newton's with an estimated curvature, and as long as is best: residuals are linear in what is
-        solved for.
+        Of several steps the one is taken after which the mean logarithm of the errors is lowest: labels count alike,
+        whatever their units.
         """
         judges, residuals = held or self._samples, self._residuals(self.row)
-        score = self._score(self.row, judges)
+        best = self._errors(self.row, judges)
         for _ in progress.track(range(ROUNDS), "last layers", ROUNDS):
-            weights = self._weights(residuals)
-            matrix = self._matrix(weights)
-            matrix += DAMPING * np.trace(matrix) / len(matrix) * np.eye(len(matrix))
-            step = np.linalg.lstsq(matrix, -self._vector(residuals, weights))[0]
-            moved = self._residuals(self._moved(step))
-            changes = {kind: moved[kind] - values for kind, values in residuals.items()}
-            length = (-sum(w * residuals[kind] @ changes[kind] for kind, w in weights.items())
-                      / max(sum(w * changes[kind] @ changes[kind] for kind, w in weights.items()), 1e-300))
-            row = self._moved(length * step)
-            found = self._score(row, judges)
-            if found >= score:
+            descents = [self._descent(residuals, power) for power in POWERS]
+            found = [self._errors(row, judges) for row, _ in descents]
+            lower = [k for k, here in enumerate(found) if (here <= best).all() and (here < best).any()]
+            if not lower:
                 break
-            self.row, score = row, found
-            residuals = {kind: values + length * changes[kind] for kind, values in residuals.items()}
+            taken = min(lower, key=lambda k: np.log(found[k]).mean())
+            best, (self.row, residuals) = found[taken], descents[taken]
+
+    def _descent(self, residuals, power):
+        """All parameters after a step, and the residuals there.
+
+        The step is Newton's with an estimated curvature, and as long as is best: residuals are linear in what is solved
+        for.
+        """
+        weights = {kind: weight / len(residuals[kind]) ** power for kind, weight in self._weights(residuals).items()}
+        matrix = self._matrix(weights)
+        matrix += DAMPING * np.trace(matrix) / len(matrix) * np.eye(len(matrix))
+        step = np.linalg.lstsq(matrix, -self._vector(residuals, weights))[0]
+        moved = self._residuals(self._moved(step))
+        changes = {kind: moved[kind] - values for kind, values in residuals.items()}
+        length = (-sum(w * residuals[kind] @ changes[kind] for kind, w in weights.items())
+                  / max(sum(w * changes[kind] @ changes[kind] for kind, w in weights.items()), 1e-300))
+        return self._moved(length * step), {kind: values + length * changes[kind] for kind, values in residuals.items()}
 
     def draws(self, count):
         """Deviations of the weights drawn from their posterior, to be scaled.
@@ -99,11 +110,10 @@ class LastLayers:
         result[..., self._hidden:] *= np.array([parameters[f"{one.name}.scale"] for one in self._network.passes])
         return result.astype(np.float32)
 
-    def _score(self, row, samples):
-        """Mean logarithm of the errors: labels count alike, whatever their units."""
+    def _errors(self, row, samples):
+        """Root mean square error of each label."""
         found = errors(self._network, row, samples, self._n_threads)
-        return np.mean([np.log(max(found[kind], NOISE * spread)) for kind, spread in self._spreads.items()
-                        if kind in found])
+        return np.array([max(found[kind], NOISE * spread) for kind, spread in self._spreads.items() if kind in found])
 
     def _moved(self, step):
         """All parameters after a step of the columns."""

@@ -1,4 +1,4 @@
-"""Training of a network head: minimise the loss, then solve its last layers and draw them from their posterior."""
+"""Training of a network head: minimise the loss, solve what it is linear in, and draw that from its posterior."""
 
 import hashlib
 import json
@@ -25,14 +25,14 @@ TOLERANCE = 1e-5
 VERSION = 2
 #: Learning rate of a potential taught by a committee, relative to that of the member from which it starts.
 PUPIL = 1 / 3
-#: Draws of the last layers from their posterior.
+#: Draws from the posterior of what energies are linear in.
 DRAWS = 16
 #: Structures on which uncertainties are scaled, and the share of errors that one standard deviation holds.
 CALIBRATED, ONE_SIGMA = 40, 0.6827
 
 
 class NetworkTraining:
-    """Optimises a network with checkpoints, solves its last layers and adds their calibrated posterior.
+    """Optimises a network with checkpoints, solves what it is linear in and adds its calibrated posterior.
 
     Parameters
     ----------
