@@ -17,7 +17,8 @@ DIRECTIONS, ROWS = 8, 4
 ATOMS, BLOCK = 100_000, 4_000
 #: Displacement in Å, and strain, of the differences of features.
 STEP, STRAIN = 1e-4, 1e-5
-#: A label with N residuals counts as N^(1 - p) of them, for each p: energies are few beside forces.
+#: A label with N residuals counts as N^(1 - p) of them: energies are few beside forces. Which p is best the structures
+#: held back tell; without any it is the first.
 POWERS = (0.0, 1 / 3, 1 / 2, 2 / 3)
 #: Steps at most, and what keeps each near its start, relative to the mean curvature.
 ROUNDS, DAMPING = 8, 1e-4
@@ -61,7 +62,7 @@ class LastLayers:
         self._columns = self._weighed + (len(network.elements) if free_references else 0)
 
     def solve(self, held, progress):
-        """Descend while no label's errors rise on the structures held back, or on those fitted if there are none.
+        """Descend as long as no label's errors rise on the structures held back, or on those fitted if there are none.
 
         Of several steps the one is taken after which the mean logarithm of the errors is lowest: labels count alike,
         whatever their units.
@@ -69,12 +70,12 @@ class LastLayers:
         judges, residuals = held or self._samples, self._residuals(self.row)
         best = self._errors(self.row, judges)
         for _ in progress.track(range(ROUNDS), "last layers", ROUNDS):
-            descents = [self._descent(residuals, power) for power in POWERS]
+            descents = [self._descent(residuals, power) for power in (POWERS if held else POWERS[:1])]
             found = [self._errors(row, judges) for row, _ in descents]
-            lower = [k for k, here in enumerate(found) if (here <= best).all() and (here < best).any()]
-            if not lower:
+            better = [k for k, here in enumerate(found) if (here <= best).all() and (here < best).any()]
+            if not better:
                 break
-            taken = min(lower, key=lambda k: np.log(found[k]).mean())
+            taken = min(better, key=lambda k: np.log(found[k]).mean())
             best, (self.row, residuals) = found[taken], descents[taken]
 
     def _descent(self, residuals, power):
