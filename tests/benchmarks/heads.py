@@ -3,7 +3,7 @@
     python tests/benchmarks/heads.py [--data FOLDER] [--only NAME ...] [--write]
 
 Linear models as in `recipes`, networks as in `recipes/network`, all with the defaults of the head (water takes more
-steps). Results are kept in `results/heads.yaml` as they come, so an interrupted run goes
+channels and steps). Results are kept in `results/heads.yaml` as they come, so an interrupted run goes
 on where it stopped; ``--write`` only renews `results/heads.md` from them.
 """
 
@@ -67,8 +67,8 @@ def main():
     results = yaml.safe_load(path.read_text())
     (RESULTS / "heads.md").write_text(
         "# The network head against the linear one\n\nRoot mean squares on validation structures that were not fitted; "
-        "every set with the same defaults of the head, but for the 16,000 steps of water; [what its two models err "
-        "alike in](common_errors.md).\n\n"
+        "every set with the same defaults of the head, but for water: 64 channels and 40,000 steps (with 32 and 16,000 "
+        "0.172 meV/atom and 19.6 meV/Å, after 35 minutes), and its labels are [noisy](label_noise.md).\n\n"
         f"{table(results)}")
 
 
