@@ -5,8 +5,8 @@ each set is held back; a quarter, half and all of the rest are fitted. Dimers: t
 density, the kernel with all products, the same for what damped dipoles of exact monomers leave over, a network whose
 energy in a field is differentiated, a kernel made for two water molecules alone, with all of their distances at once,
 and the error which that one itself expects; the network head, on the mean polarizability. Quartz: the mean
-polarizability has a part that the symmetry of the crystal forbids, which the mean positions and Born charges of the same
-structures do not have.
+polarizability has a part that the symmetry of the crystal forbids, which the mean positions and Born charges of the
+same structures do not have.
 """
 
 import os
