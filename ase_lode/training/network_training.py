@@ -130,8 +130,8 @@ class NetworkTraining:
         scale = {kind: float(np.quantile(abs(error[sigma > 0]) / sigma[sigma > 0], ONE_SIGMA))
                  for kind, (error, sigma) in judged.items() if (sigma > 0).any()}
         if not scale:
-            progress.say("uncertainties are zero: no unit of the last layers changes with the structures; take a "
-                         "smaller head.learning_rate or another seed")
+            progress.say("uncertainties are zero: nothing that energies are made of changes with the structures; take "
+                         "a smaller head.learning_rate or another seed")
         forces = scale.get("forces", scale.get("energy", 1.0)) or 1.0
         return draws * forces, scale.get("energy", forces) / forces
 
