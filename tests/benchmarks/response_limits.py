@@ -247,8 +247,8 @@ def dimers():
             "The kernel is that of `tensor_kernel.py`: products of all equivariants with all scalars. That of two "
             "water molecules (`water_pairs.py`) knows which atoms belong together and compares all 15 distances at "
             "once, and is of no other use. What it does better with the same structures is the share of the error that "
-            "comes from describing two molecules by products of what single atoms see; the network of "
-            "`uniform_field.py`, which goes beyond such products, lies between; the rest is the number of "
+            "comes from describing two molecules by what single atoms see, be it products or the network of "
+            "`uniform_field.py`; the rest is the number of "
             "structures. Errors fall with it as a power, without a floor, and no model here reaches the aim with "
             "these.", "",
             f"Were polarizabilities drawn from the process that this kernel describes, {len(fitted)} dimers would "
