@@ -16,7 +16,7 @@ from ase_lode.training.network import Sample, initial, join
 from ase_lode.training.optimise import Optimiser
 from ase_lode.training.progress import Progress
 
-#: Wide enough for both molecules of nearly all dimers; wider and narrower ones did not do better.
+#: Wide enough for both molecules of nearly all dimers.
 MODEL = {"elements": ["H", "O"], "density": {"cutoff": 5.5, "max_radial": 8, "max_angular": 4},
          "head": {"type": "network", "steps": 6000, "batch_atoms": 48}}
 #: Field of the differences, in units in which α is in Å³: 1e-3 loses 10 of 16 digits, and none of the model's four.
