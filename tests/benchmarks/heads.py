@@ -68,8 +68,8 @@ def main():
     (RESULTS / "heads.md").write_text(
         "# The network head against the linear one\n\nRoot mean squares on validation structures that were not fitted; "
         "every set with the same defaults of the head, but for water: 64 channels and 40,000 steps (with 32 and 16,000 "
-        "0.172 meV/atom and 19.6 meV/Å, after 35 minutes); its row is of the shipped `water` (`shipped_errors.py`), and "
-        "its labels are [noisy](label_noise.md).\n\n"
+        "0.172 meV/atom and 19.6 meV/Å, after 35 minutes); its row is of the shipped `water` "
+        "(`shipped_errors.py`), and its labels are [noisy](label_noise.md).\n\n"
         f"{table(results)}")
 
 
