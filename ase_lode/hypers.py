@@ -296,10 +296,13 @@ TARGET_ORDERS = {"dipole": (0, 1), "polarizability": (0, 2), "dielectric_tensor"
 
 
 class ResponseConfig(Strict):
-    """Model of the responses: tensors of order λ, linear in products of scalars with equivariants.
+    """Model of the responses: tensors of order λ, linear in products of scalars with equivariants, or a network.
 
     The defaults serve molecules of six elements, liquid water and an oxide alike.
     """
+
+    #: A network in place of the ridge, which the keys from `channels` on belong to; its fields have learned sources.
+    head: NetworkConfig | None = None
 
     #: Density and fields; those of `model` unless given (without fields of learned sources).
     density: DensityConfig | None = None
@@ -350,9 +353,23 @@ class TrainConfig(Strict):
                 raise ValueError(f"targets.{name}: order must be among {list(TARGET_ORDERS[name])}")
             if target.origin is not None and name != "dipole":
                 raise ValueError(f"targets.{name}: origin belongs to dipoles; remove it")
-        if any(f.sources == "learned" for f in self.response.fields or []):
-            raise ValueError("response.fields: sources must be charges or elements")
+        self._check_response()
         return self
+
+    def _check_response(self):
+        response = self.response
+        if response.head is None:
+            if any(field.sources == "learned" for field in response.fields or []):
+                raise ValueError("response.fields: sources must be charges or elements; learned ones need "
+                                 "response.head: {type: network}")
+            return
+        ridge = response.model_fields_set & {"channels", "scalars", "features", "field_features", "regularisation"}
+        if ridge:
+            raise ValueError(f"response.{min(ridge)} belongs to the ridge; remove it, or response.head")
+        if response.head.committee:
+            raise ValueError("response.head: a network of responses has no committee; remove it")
+        if any(field.sources != "learned" for field in response.fields or []):
+            raise ValueError("response.fields: a network needs sources: learned")
 
 
 def read_config(kind, mapping):

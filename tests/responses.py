@@ -9,8 +9,8 @@ from ase_lode.features.representation import Representation
 from ase_lode.hypers import ModelConfig
 from ase_lode.models.baseline import Baseline
 from ase_lode.models.potential import Potential
-from ase_lode.models.response import Response
 from ase_lode.models.response_features import ResponseFeatures
+from ase_lode.models.response_ridge import RidgeResponse
 from ase_lode.system import System
 from ase_lode.training.response_channels import choose_channels, choose_groups, choose_scalars
 
@@ -47,7 +47,7 @@ def response(kind="molecule", fields="charges", seed=0):
     bounds = values.min(axis=0) * np.ones((n, 1)), values.max(axis=0) * np.ones((n, 1))
     targets = {name: {"order": orders, "key": name, "unit": "", "origin": "", "systems": "all", "structures": 8}
                for name, orders in TARGETS[kind].items()}
-    return Response(model, turn, mean, scalars, groups, weights, bounds, targets)
+    return RidgeResponse(model, bounds, targets, turn, mean, scalars, groups, weights)
 
 
 def alone(kind="molecule", fields="charges"):

@@ -99,6 +99,9 @@ class Network:
         Number of the first field of 1/r: its strengths are the charges that dipoles are made of.
     """
 
+    #: Numbers read off each pass, after the strengths of the first: the energy.
+    n_readouts = 1
+
     def __init__(self, model, tolerance):
         head = model.head
         self.elements = list(model.elements)
@@ -109,7 +112,7 @@ class Network:
         self._l_max, self._orders = model.density.max_angular, (model.density.max_angular + 1) ** 2
         self.orders = [slice(l * l, (l + 1) ** 2) for l in range(self._l_max + 1)]
         self.strengths, self.depth = head.strengths, len(head.hidden) + 1
-        self._energy = head.strengths + len(self.fields)
+        self._read = head.strengths + len(self.fields)
         invariants, n, lanes = Invariants(self._l_max, head.cubic_angular), len(self.elements), self.density.lanes
         self.channels, self.n_inputs = head.channels, invariants.count * head.channels
         second = {"density": n * lanes, "carried": head.strengths * lanes}
@@ -117,8 +120,9 @@ class Network:
             second["fields"] = padded(len(self.fields))
         sizes = self.n_inputs, *head.hidden
         self.passes = [Pass(name, sources, head.channels, n, self._l_max, invariants, Perceptron([*sizes, outputs]))
-                       for name, sources, outputs in (("first", {"density": n * lanes}, padded(self._energy + 1)),
-                                                      ("second", second, LANES))]
+                       for name, sources, outputs in (
+                           ("first", {"density": n * lanes}, padded(self._read + self.n_readouts)),
+                           ("second", second, padded(self.n_readouts)))]
         self.shapes = self.passes[0].shapes | self.passes[1].shapes
         self._kept = None, {}  # rows of the chunks, of the last species that were evaluated
 
@@ -145,16 +149,20 @@ class Network:
             The strengths that source the fields, after the shift.
         state
         """
+        outputs, more, charges, state = self._through(parameters, graph, n_threads)
+        return outputs[:, self._read] + more[:, 0], charges, state
+
+    def _through(self, parameters, graph, n_threads):
+        """Outputs of both passes, charges, and the state."""
         centres, own = Centres.of(graph.species, self._l_max), self.own(graph.pairs, graph.species, n_threads)
         outputs, first = self.passes[0].compute(parameters, centres, [own], n_threads)
         strengths = np.ascontiguousarray(outputs[:, :self.strengths])
         carried = self._carried(graph.pairs, strengths, n_threads)
-        charges = self._shifted(graph, outputs[:, self.strengths:self._energy])
+        charges = self._shifted(graph, outputs[:, self.strengths:self._read])
         far, fields = self._compute_fields(graph, charges, n_threads)
         more, second = self.passes[1].compute(parameters, centres, [own, carried, far][:2 + bool(self.fields)],
                                               n_threads)
-        return (outputs[:, self._energy] + more[:, 0], charges,
-                State(graph, centres, own, strengths, fields, first, second))
+        return outputs, more, charges, State(graph, centres, own, strengths, fields, first, second)
 
     def own(self, pairs, species, n_threads=1):
         """Density coefficients c_an,lm of the centres of some pairs, shape (centres, lm, columns)."""
@@ -170,12 +178,12 @@ class Network:
 
     def sources(self, parameters, graph):
         """What the channels of each pass are made of, (atoms, lm, columns) by the name of the weights."""
-        state = self.compute(parameters, graph)[2]
+        state = self._through(parameters, graph, 1)[3]
         return tuple(dict(zip(self.passes[k].shapes, inner[0])) for k, inner in enumerate((state.first, state.second)))
 
     def inputs(self, parameters, graph):
         """Invariants of each pass, (atoms, inputs)."""
-        state = self.compute(parameters, graph)[2]
+        state = self._through(parameters, graph, 1)[3]
         return [self.passes[k].inputs(inner[1]) for k, inner in enumerate((state.first, state.second))]
 
     def pull_back(self, parameters, state, d_energies, d_charges=None, d_parameters=None, need_gradient=True,
@@ -193,20 +201,25 @@ class Network:
         gradient : array, shape (atoms, 3), or None
         virials : array, shape (parts, 3, 3), or None
         """
+        d_second = np.zeros((len(state.graph.species), LANES))
+        d_second[:, 0] = d_energies
+        return self._back(parameters, state, (d_second[:, :1], d_second), (None, None), d_charges, d_parameters,
+                          need_gradient, n_threads)
+
+    def _back(self, parameters, state, d_read, d_channels, d_charges, d_parameters, need_gradient, n_threads):
+        """Gradient and virials as of `pull_back`, given d/d(what is read off each pass), d/d(channels) and charges."""
         graph, centres, pairs = state.graph, state.centres, state.graph.pairs
         gradient, virials = np.zeros((len(graph.species), 3)), np.zeros((len(graph.parts), 3, 3))
         pair_gradient = np.zeros((len(pairs.j), 3)) if need_gradient else None
-        d_second = np.zeros((len(graph.species), LANES))
-        d_second[:, 0] = d_energies
-        d_own, d_carried, *d_far = self.passes[1].pull_back(parameters, centres, state.second, d_second, d_parameters,
-                                                            [need_gradient, True, True], n_threads)
+        d_own, d_carried, *d_far = self.passes[1].pull_back(parameters, centres, state.second, d_read[1], d_parameters,
+                                                            [need_gradient, True, True], n_threads, d_channels[1])
         d_charges_all = self._pull_fields(graph, state.fields, d_far, gradient, virials, n_threads)
         if d_charges is not None:
             d_charges_all += d_charges
         d_strengths = self.density.pull_back_carried(pairs, state.strengths, d_carried, pair_gradient, n_threads)
-        d_first = self._d_outputs(graph, d_strengths, d_charges_all, d_energies)
+        d_first = self._d_outputs(graph, d_strengths, d_charges_all, d_read[0])
         more, = self.passes[0].pull_back(parameters, centres, state.first, d_first, d_parameters, [need_gradient],
-                                         n_threads)
+                                         n_threads, d_channels[0])
         if not need_gradient:
             return None, None
         d_own += more
@@ -242,7 +255,7 @@ class Network:
         if not np.array_equal(species, graph.species):
             rows = {}
             self._kept = graph.species, rows
-        outputs = np.empty((n, padded(self._energy + 1)))
+        outputs = np.empty((n, padded(self._read + 1)))
         scalars, states = np.empty((n, len(self.elements) * self.density.lanes)), {}
 
         def forward(a, b):
@@ -253,7 +266,7 @@ class Network:
 
         _in_chunks(forward, n, n_threads)
         strengths = np.ascontiguousarray(outputs[:, :self.strengths])
-        charges = self._shifted(graph, outputs[:, self.strengths:self._energy])
+        charges = self._shifted(graph, outputs[:, self.strengths:self._read])
         far, fields = self._compute_fields(graph, charges, n_threads)
         energies, d_far = np.empty(n), None if far is None else np.empty_like(far)
         pair_gradient = memory.zeros((len(pairs.j), 3))
@@ -264,7 +277,7 @@ class Network:
             sources = [self.own(chunk, graph.species), self._carried(chunk, strengths)]
             sources += [] if far is None else [far[a:b]]
             more, state = two.compute(parameters, centres, sources)
-            energies[a:b] = outputs[a:b, self._energy] + more[:, 0]
+            energies[a:b] = outputs[a:b, self._read] + more[:, 0]
             d_more = np.zeros_like(more)
             d_more[:, 0] = 1.0
             d_own, d_carried, *d_here = two.pull_back(parameters, centres, state, d_more)
@@ -297,12 +310,12 @@ class Network:
             rows[a, b] = Centres.of(graph.species[a:b], self._l_max)
         return replace(graph.pairs, first=graph.pairs.first[a:b + 1]), rows[a, b]
 
-    def _d_outputs(self, graph, d_strengths, d_charges, d_energies):
+    def _d_outputs(self, graph, d_strengths, d_charges, d_read):
         """dE/d(outputs) of the first pass."""
-        result = np.zeros((len(graph.species), padded(self._energy + 1)))
+        result = np.zeros((len(graph.species), padded(self._read + self.n_readouts)))
         result[:, :self.strengths] = d_strengths
-        result[:, self.strengths:self._energy] = self._pull_shift(graph, d_charges)
-        result[:, self._energy] = d_energies
+        result[:, self.strengths:self._read] = self._pull_shift(graph, d_charges)
+        result[:, self._read:self._read + self.n_readouts] = d_read
         return result
 
     @staticmethod
@@ -393,7 +406,7 @@ class Network:
 
     def _linear(self, weights):
         """Names of the matrices that weigh `linear_features`, their column for the energy and its part of `weights`."""
-        for one, column, values in zip(self.passes, (self._energy, 0), weights):
+        for one, column, values in zip(self.passes, (self._read, 0), weights):
             last = f"{one.name}.weights{self.depth - 1}"
             hidden = self.shapes[last][1]
             yield last, column, values[:, :hidden]

@@ -83,10 +83,11 @@ class Pass:
         """Invariants in one row per centre, not yet standardised."""
         return self._invariants.compute(channels, n_threads).reshape(len(channels), -1)
 
-    def pull_back(self, parameters, centres, state, d_outputs, d_parameters=None, needed=None, n_threads=1):
+    def pull_back(self, parameters, centres, state, d_outputs, d_parameters=None, needed=None, n_threads=1,
+                  d_channels=None):
         """dE/d(sources), None where not `needed` (a sequence of bool), given dE/d(outputs).
 
-        Adds dE/d(parameters) unless that is None.
+        Adds dE/d(parameters) unless that is None. `d_channels` is what dE/d(channels) has besides.
         """
         sources, channels, inner = state
         named = None if d_parameters is None else _Named(d_parameters, self.name)
@@ -95,7 +96,9 @@ class Pass:
         if f"{self.name}.mean" in parameters:
             d_inputs *= parameters[f"{self.name}.scale"][centres.species]
         d_inputs = d_inputs.reshape(len(channels), -1, self.channels)
-        d_channels = self._invariants.pull_back(channels, d_inputs, n_threads)
+        further, d_channels = d_channels, self._invariants.pull_back(channels, d_inputs, n_threads)
+        if further is not None:
+            d_channels += further
         results = []
         for number, (source, values) in enumerate(zip(self._sources, sources)):
             if d_parameters is not None:

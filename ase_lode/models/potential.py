@@ -12,7 +12,7 @@ from ase_lode.hypers import ModelConfig, read_config
 from ase_lode.models import file
 from ase_lode.models.baseline import Baseline
 from ase_lode.models.network_head import NetworkHead
-from ase_lode.models.response import Response, ResponseEvaluator
+from ase_lode.models.response import ResponseEvaluator, read_response
 from ase_lode.models.ridge import RidgeHead
 from ase_lode.neighbors import NeighborList
 
@@ -130,7 +130,7 @@ class Potential:
         try:
             model = read_config(ModelConfig, header.pop("model"))
             baseline = Baseline.from_dict(header.pop("baseline"))
-            response = Response.read(header.pop("response"), arrays) if "response" in header else None
+            response = read_response(header.pop("response"), arrays) if "response" in header else None
             weights = arrays["weights"] if response is None else arrays.get("weights")
             posterior = arrays.get("posterior")
             ranges = (arrays["lower"], arrays["upper"]) if "lower" in arrays else None

@@ -10,6 +10,7 @@ from ase_lode.models.baseline import compositions
 from ase_lode.models.network import Graph, Part
 from ase_lode.neighbors import NeighborList, PairList
 from ase_lode.training.metrics import STRAINS, voigt
+from ase_lode.training.ridge_training import finite, widen
 from ase_lode.training.rows import KINDS
 
 #: Largest displacement in Å, and largest strain, of the differences in d/dθ of forces and stresses: the error is 1e-10.
@@ -89,35 +90,18 @@ def join(samples, moves, n_elements):
     return Graph(np.concatenate([*(s.species for s in samples), np.arange(n_elements)]), joined, parts)
 
 
-class Loss:
-    """Sum over structures of squared residuals, each divided by its label's scale, and its gradient.
-
-    With F = -dE/dr the gradient of a force term w |F - F_ref|² by the parameters θ is -2 d/dε dE/dθ(r + εv) at ε = 0,
-    v = w (F - F_ref): a central difference of two reverse passes. Stresses are strains by w (σ - σ_ref) in the same
-    way.
+class SharedLoss:
+    """A loss whose batches are shared among threads, with the same bits for any number of them.
 
     Parameters
     ----------
     network : Network
-    scales : Scales
-        Divisors of the residuals; energies in eV per square root of atoms.
-    dipole : float
-        Divisor of dipoles in e·Å, 0 leaves them out. The charges are the strengths of the first field of 1/r.
-    charges : float
-        Divisor of reference charges in e, 0 leaves them out.
     n_threads : int
-
-    Notes
-    -----
-    Parameters come in one row: those of the network, and corrections to the reference energies of the elements in eV.
     """
 
-    def __init__(self, network, scales, dipole=0.0, charges=0.0, n_threads=1):
-        self.network, self.scales, self._dipole, self._charges = network, scales, dipole, charges
+    def __init__(self, network, n_threads):
+        self.network, self.n_threads = network, n_threads
         self._copies = [copy.deepcopy(network) for _ in range(SHARES)]
-        self._n_threads = n_threads
-        #: What errors are compared with in validation.
-        self.spreads = {kind: getattr(scales, kind) for kind in KINDS if getattr(scales, kind) > 0}
 
     def gradient(self, parameters, samples, energy_weight=1.0):
         """Loss and its derivatives by the parameters.
@@ -141,9 +125,46 @@ class Loss:
         def work(share):
             return self._share(self._copies[share], parameters, shares[share], energy_weight)
 
-        with ThreadPoolExecutor(self._n_threads) as pool:
+        with ThreadPoolExecutor(self.n_threads) as pool:
             results = list(pool.map(work, range(len(shares))))
         return sum(loss for loss, _ in results), sum(gradient for _, gradient in results)
+
+
+class Loss(SharedLoss):
+    """Sum over structures of squared residuals, each divided by its label's scale, and its gradient.
+
+    With F = -dE/dr the gradient of a force term w |F - F_ref|² by the parameters θ is -2 d/dε dE/dθ(r + εv) at ε = 0,
+    v = w (F - F_ref): a central difference of two reverse passes. Stresses are strains by w (σ - σ_ref) in the same
+    way.
+
+    Parameters
+    ----------
+    network : Network
+    scales : Scales
+        Divisors of the residuals; energies in eV per square root of atoms.
+    dipole : float
+        Divisor of dipoles in e·Å, 0 leaves them out. The charges are the strengths of the first field of 1/r.
+    charges : float
+        Divisor of reference charges in e, 0 leaves them out.
+    n_threads : int
+
+    Notes
+    -----
+    Parameters come in one row: those of the network, and corrections to the reference energies of the elements in eV.
+    """
+
+    #: Units of errors as they are shown, and by what they are multiplied.
+    units = {"energy": ("meV/atom", 1e3), "forces": ("meV/Å", 1e3), "stress": ("meV/Å³", 1e3), "dipole": ("e·Å", 1)}
+
+    def __init__(self, network, scales, dipole=0.0, charges=0.0, n_threads=1):
+        super().__init__(network, n_threads)
+        self.scales, self._dipole, self._charges = scales, dipole, charges
+        #: What errors are compared with in validation.
+        self.spreads = {kind: getattr(scales, kind) for kind in KINDS if getattr(scales, kind) > 0}
+
+    def errors(self, parameters, samples, free_references=False):
+        """See `errors`."""
+        return errors(self.network, parameters, samples, self.n_threads, free_references)
 
     def _share(self, network, parameters, samples, energy_weight):
         n_elements, references = len(network.elements), parameters[network.n_parameters:]
@@ -242,6 +263,16 @@ def in_order(work, network, items, n_threads):
 def thinned(samples, atoms):
     """Every so-many-th structure, as many as hold about `atoms` atoms at most."""
     return samples[:: max(1, -(-sum(map(len, samples)) // atoms))]
+
+
+def density_ranges(network, samples):
+    """Smallest and largest density coefficients at l = 0 by element, each (elements, columns)."""
+    n = len(network.elements)
+    lower = np.full((n, n * network.density.lanes), np.inf)
+    upper = -lower
+    for sample in samples:
+        widen(lower, upper, sample.species, network.own(sample.pairs, sample.species)[:, 0])
+    return finite(lower, upper)
 
 
 def errors(network, parameters, samples, n_threads=1, free_references=False):

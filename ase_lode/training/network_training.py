@@ -14,10 +14,9 @@ from ase_lode.training.committee import taught
 from ase_lode.training.dataset import sha256
 from ase_lode.training.last_layers import LastLayers
 from ase_lode.training.metrics import compare
-from ase_lode.training.network import Loss, initial, make_samples
+from ase_lode.training.network import Loss, density_ranges, initial, make_samples
 from ase_lode.training.optimise import Optimiser
 from ase_lode.training.problem import Trained
-from ase_lode.training.ridge_training import finite, widen
 
 #: Tolerance of the fields on the particle mesh.
 TOLERANCE = 1e-5
@@ -99,7 +98,7 @@ class NetworkTraining:
         posterior, factor = self._calibrated(weights, baseline, last.draws(DRAWS), data.held or data.train, progress)
         header = {"training": {"steps": head.steps, "committee": head.committee},
                   "uncertainty": {"energy_factor": factor}}
-        return Trained(weights, baseline, posterior, self._ranges(train), header, {"history": history})
+        return Trained(weights, baseline, posterior, density_ranges(network, train), header, {"history": history})
 
     def clean(self):
         """Remove the checkpoints of the finished run."""
@@ -112,15 +111,6 @@ class NetworkTraining:
         settings = {"version": VERSION, "member": member, "model": model, "files": sha256(self._problem.data.paths),
                     **config.model_dump(mode="json", include={"seed", "data", "weights"})}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-
-    def _ranges(self, samples):
-        """Smallest and largest density coefficients at l = 0 by element, each (elements, columns)."""
-        n = len(self._network.elements)
-        lower = np.full((n, n * self._network.density.lanes), np.inf)
-        upper = -lower
-        for sample in samples:
-            widen(lower, upper, sample.species, self._network.own(sample.pairs, sample.species)[:, 0])
-        return finite(lower, upper)
 
     def _calibrated(self, weights, baseline, draws, structures, progress):
         """Draws scaled so that one standard deviation holds its share of the forces' errors; the energies' factor."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ase_lode.training.muon import orthogonalised
-from ase_lode.training.network import errors
 
 #: Decay of the averages of the gradient and of its square.
 MOMENTS = (0.9, 0.999)
@@ -195,12 +194,12 @@ class Optimiser:
     def _validate(self, run, loss):
         found = {}
         if self._held:
-            found = errors(self._network, run.average, self._held, self._n_threads, self._free_references)
+            found = self._loss.errors(run.average, self._held, self._free_references)
         score = sum((found[kind] / scale) ** 2 for kind, scale in self._loss.spreads.items() if kind in found)
         if score < run.score or not self._held:
             run.score, run.best = float(score), run.average.copy()
         run.history.append({"step": run.step, "loss": float(loss), **found})
-        names = {"energy": ("meV/atom", 1e3), "forces": ("meV/Å", 1e3), "stress": ("meV/Å³", 1e3), "dipole": ("e·Å", 1)}
-        shown = ", ".join(f"{kind} {value * names[kind][1]:.4g} {names[kind][0]}" for kind, value in found.items())
+        units = self._loss.units
+        shown = ", ".join(f"{kind} {value * units[kind][1]:.4g} {units[kind][0]}" for kind, value in found.items())
         self._progress.say(f"step {run.step} of {self._settings.steps}: loss {loss:.4g}; validation {shown}")
 

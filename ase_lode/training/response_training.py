@@ -6,13 +6,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ase_lode.errors import DataError
-from ase_lode.features.equivariants import ORDERS, spherical_tensor, spherical_vector
-from ase_lode.features.representation import Representation
-from ase_lode.hypers import ModelConfig
-from ase_lode.models.response import Response, ResponseEvaluator, clausius_mossotti
+from ase_lode.features.equivariants import ORDERS, spherical_vector
+from ase_lode.features.representation import TOLERANCE, Representation
+from ase_lode.hypers import ModelConfig, RidgeConfig
 from ase_lode.models.response_features import ResponseFeatures
+from ase_lode.models.response_ridge import RidgeResponse
 from ase_lode.training.fit import FEW, left_out
 from ase_lode.training.response_channels import SAMPLE, choose_channels, choose_groups, choose_scalars, of_density
+from ase_lode.training.response_labels import arms, base_rows, components, element_base
 from ase_lode.training.response_solve import OverColumns, OverRows
 from ase_lode.training.ridge_training import finite, widen
 from ase_lode.training.targets import order_names, unit
@@ -22,7 +23,7 @@ MOST_ROWS, MOST_COLUMNS = 12_000, 12_000
 
 
 def response_model(config, model):
-    """Density and fields of the response model, resolved.
+    """Density, fields and head of the response model, resolved.
 
     Parameters
     ----------
@@ -32,9 +33,25 @@ def response_model(config, model):
     """
     fields = config.fields
     if fields is None:
-        fields = [field for field in model.fields if field.sources != "learned"]
+        fields = [field for field in model.fields if (field.sources == "learned") == (config.head is not None)]
     return ModelConfig(elements=model.elements, density=config.density or model.density, fields=fields,
-                       charges=model.charges).resolved()
+                       charges=model.charges, head=config.head or RidgeConfig()).resolved()
+
+
+def target_plan(config, data):
+    """What will be fitted: number of labels, unit and orders of each target."""
+    return {"targets": {name: {"labels": sum(name in s.response for s in data.train), "key": target.key,
+                               "unit": target.unit or "default", "order": order_names(name, target),
+                               "read_as": f"times {unit(name, target):.10g}"}
+                        for name, target in config.targets.items()}}
+
+
+def target_cards(config, data):
+    """What a response model says of its targets."""
+    return {name: {"key": target.key, "unit": target.unit or "", "origin": target.origin or "",
+                   "systems": target.systems, "order": order_names(name, target),
+                   "structures": sum(name in s.response for s in data.train)}
+            for name, target in config.targets.items()}
 
 
 @dataclass
@@ -49,36 +66,23 @@ class Prepared:
     def __len__(self):
         return len(self.species)
 
-    @property
-    def arms(self):
-        """Positions from their mean, (atoms, 3)."""
-        positions = self.structure.system.positions
-        return positions - positions.mean(axis=0)
-
 
 class ResponseTraining:
     """Channels, products and scalars from the training structures, then weights of every target.
 
     Parameters
     ----------
-    config : TrainConfig
-    model : ModelConfig
-        The potential's, complete and resolved.
-    data : Data
-    n_threads : int
+    problem : Problem
     """
 
-    def __init__(self, config, model, data, n_threads):
-        self._config, self._data, self._n_threads = config, data, n_threads
-        self._model = response_model(config.response, model)
+    def __init__(self, problem):
+        self._config, self._data, self._n_threads = problem.config, problem.data, problem.n_threads
+        self._model = response_model(self._config.response, problem.model)
         self._representation = Representation(self._model)
 
     def plan(self):
         """What will be fitted: number of labels, unit and orders of each target."""
-        return {"targets": {name: {"labels": sum(name in s.response for s in self._data.train), "key": target.key,
-                                   "unit": target.unit or "default", "order": order_names(name, target),
-                                   "read_as": f"times {unit(name, target):.10g}"}
-                            for name, target in self._config.targets.items()}}
+        return target_plan(self._config, self._data)
 
     def fit(self, progress):
         """Solve.
@@ -95,18 +99,17 @@ class ResponseTraining:
         weights, report = {}, {}
         with threadpool_limits(self._n_threads):
             for name, target in self._config.targets.items():
-                fitter = TargetFit(name, order_names(name, target), self._features, self._evaluator, settings)
+                fitter = TargetFit(name, order_names(name, target), self._features, self._tensors, settings)
                 found, report[name] = fitter.fit([p for p in train if name in p.structure.response],
                                                  [p for p in held if name in p.structure.response], progress)
                 weights.update(found)
         groups = {order: self._groups[order].tolist() for order in self._groups}
-        targets = {name: {"key": target.key, "unit": target.unit or "", "origin": target.origin or "",
-                          "systems": target.systems, "order": order_names(name, target),
-                          "structures": sum(name in s.response for s in self._data.train)}
-                   for name, target in self._config.targets.items()}
-        response = Response(self._model, self._features.turn, self._features.mean, self._features.scalars, groups,
-                            weights, self._ranges, targets)
+        response = RidgeResponse(self._model, self._ranges, target_cards(self._config, self._data), self._features.turn,
+                                 self._features.mean, self._features.scalars, groups, weights)
         return response, {"response": report}
+
+    def clean(self):
+        """Nothing was left on the way."""
 
     def _environments(self, structures):
         for structure in structures:
@@ -150,8 +153,8 @@ class ResponseTraining:
         self._features = ResponseFeatures(turn, self._groups, mean, scalars)
         for one in prepared:
             one.gates = self._features.gates(one.channels, one.species)
-        empty = Response(self._model, turn, mean, scalars, self._groups, {}, self._ranges, {})
-        self._evaluator = ResponseEvaluator(empty)
+        empty = RidgeResponse(self._model, self._ranges, {}, turn, mean, scalars, self._groups, {})
+        self._tensors = empty.tensors(TOLERANCE)
         return prepared
 
 
@@ -167,13 +170,13 @@ class TargetFit:
     name : str
     orders : list of str
     features : ResponseFeatures
-    evaluator : ResponseEvaluator
+    tensors : RidgeTensors
         Gives the charges of the fields.
     settings : ResponseConfig
     """
 
-    def __init__(self, name, orders, features, evaluator, settings):
-        self.name, self.orders, self.features, self.evaluator = name, orders, features, evaluator
+    def __init__(self, name, orders, features, tensors, settings):
+        self.name, self.orders, self.features, self.tensors = name, orders, features, tensors
         self.regularisation = settings.regularisation
         self.n_elements = len(features.turn)
         self.per_atom = name == "born_effective_charges"
@@ -218,7 +221,7 @@ class TargetFit:
         """The tensors of the atoms of every element by themselves."""
         order, size = orders[0], ORDERS[orders[0]].size
         weights, strengths, structures = 0.0, {}, train + held
-        for s, element in enumerate(self.evaluator.representation.elements):
+        for s, element in enumerate(self.tensors.representation.elements):
             parts = [values.reshape(-1, size)[one.species == s].ravel() for one, values in zip(structures, targets)]
             if not any(map(len, parts[: len(train)])):
                 continue
@@ -229,12 +232,8 @@ class TargetFit:
 
     def labels(self, one, orders):
         """Components of the label of one structure less what the fields' charges give, (rows,)."""
-        value, system = one.structure.response[self.name], one.structure.system
-        if self.name == "dipole":
-            return spherical_vector(value - self.evaluator.field_charges(system, one.species) @ system.positions)
-        if self.name == "dielectric_tensor":
-            value = clausius_mossotti(value, system.measure)
-        return spherical_tensor(value)[orders[0]].ravel()
+        found = components(self.name, one.structure, self.tensors.fixed_charges(one.structure.system, one.species))
+        return found["" if self.name == "dipole" else orders[0]].ravel()
 
     def rows(self, one, order, s):
         """Features of the atoms of one element, summed unless labels are per atom: (rows, scalars x features)."""
@@ -242,7 +241,7 @@ class TargetFit:
         gates = one.gates[centres]
         values = self.features.equivariants[order].compute(np.ascontiguousarray(one.channels[centres]))
         if self.name == "dipole" and order == "0":
-            values = spherical_vector(one.arms[centres])[:, :, None] * values
+            values = spherical_vector(arms(one.structure.system)[centres])[:, :, None] * values
         n, m, f = values.shape
         if self.per_atom:
             return np.einsum("ia,imf->imaf", gates, values).reshape(n * m, -1)
@@ -256,15 +255,11 @@ class TargetFit:
         """What the elements alone explain of order 0, by least squares: a number for each element, or None."""
         if "0" not in orders:
             return None
-        rows = np.concatenate([self.weight(one) * self._base_rows(one) for one in train])
-        targets = np.concatenate([self.weight(one) * self.labels(one, orders) for one in train])
-        return np.linalg.lstsq(rows, targets, rcond=1e-8)[0]
+        return element_base([self.weight(one) * self._base_rows(one) for one in train],
+                            [self.weight(one) * self.labels(one, orders) for one in train])
 
     def _base_rows(self, one):
-        member = (one.species[:, None] == np.arange(self.n_elements)).astype(float)
-        if self.per_atom:
-            return member
-        return spherical_vector(one.arms).T @ member if self.name == "dipole" else member.sum(axis=0)[None]
+        return base_rows(self.name, one.species, one.structure.system, self.n_elements)
 
     def _target(self, one, orders, base):
         values = self.labels(one, orders)

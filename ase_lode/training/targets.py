@@ -8,6 +8,8 @@ from ase_lode.hypers import TARGET_ORDERS, TARGET_UNITS
 #: Shape of each label, for n atoms.
 SHAPES = {"dipole": lambda n: (3,), "polarizability": lambda n: (3, 3), "dielectric_tensor": lambda n: (3, 3),
           "born_effective_charges": lambda n: (n, 3, 3)}
+#: Targets whose labels belong to atoms; the others are sums over them.
+PER_ATOM = {"born_effective_charges"}
 PERIODIC_DIPOLE = ("'{key}' of {where} is the dipole of a periodic cell, which is multivalued and cannot be fitted; "
                    "fit Born effective charges, a polarizability or a dielectric tensor instead. If the cell is a "
                    "dummy around an isolated molecule set data.train.isolated: true; if molecules stand among periodic "

@@ -24,6 +24,7 @@ from ase_lode.training.metrics import compare, has_energies
 from ase_lode.training.network_training import NetworkTraining
 from ase_lode.training.problem import Problem, Trained
 from ase_lode.training.progress import Progress
+from ase_lode.training.response_network_training import NetworkResponseTraining
 from ase_lode.training.response_training import ResponseTraining
 from ase_lode.training.ridge_training import RidgeTraining
 from ase_lode.training.rows import KINDS, Scales, label_spreads
@@ -98,7 +99,9 @@ def train(config, data_folder=None, check=False, quiet=False):
     kinds = {"ridge": RidgeTraining, "network": NetworkTraining}
     training = kinds[model.head.type](problem) if has_energies(data.train[0]) else NoEnergies(problem)
     plan = {**describe(config, data, spreads), **training.plan()}
-    responding = ResponseTraining(config, model, data, n_threads) if config.targets else None
+    responding = None
+    if config.targets:
+        responding = (ResponseTraining if config.response.head is None else NetworkResponseTraining)(problem)
     if responding is not None:
         plan.update(responding.plan())
     progress.say("\n".join(f"{key}: {value}" for key, value in plan.items()))
@@ -119,6 +122,8 @@ def train(config, data_folder=None, check=False, quiet=False):
     report["seconds"] = round(perf_counter() - start, 1)
     write(directory, config, potential, report, comparisons)
     training.clean()
+    if responding is not None:
+        responding.clean()
     progress.say(f"saved {directory / config.output.name}.lode after {report['seconds']} s")
     return potential, report
 

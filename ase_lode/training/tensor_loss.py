@@ -1,0 +1,137 @@
+"""The loss of a network of responses: squared errors of its tensors, each in units of its label's spread."""
+
+import numpy as np
+
+from ase_lode.features.equivariants import ORDERS, cartesian_vector, spherical_vector
+from ase_lode.training.metrics import UNITS
+from ase_lode.training.network import SharedLoss, in_order, join
+from ase_lode.training.response_labels import arms, base_rows, components, element_base
+from ase_lode.training.targets import PER_ATOM
+
+
+class Target:
+    """One target as a network learns it: less the elements' part, in units of its spread.
+
+    Parameters
+    ----------
+    name : str
+    orders : list of str
+    n_elements : int
+    train : list of Sample
+        Those with the label decide the elements' part and the unit.
+
+    Attributes
+    ----------
+    base : array, shape (elements,), or None
+        What the elements alone give of order 0.
+    size : float
+        Unit of the atoms' tensors: that of a sum of them grows with the root of their number.
+    """
+
+    def __init__(self, name, orders, n_elements, train):
+        self.name, self.orders, self._n_elements = name, orders, n_elements
+        self.per_atom = name in PER_ATOM
+        self.n_components = 3 if name == "dipole" else 9
+        self.base, self.size = None, 1.0
+        known = [sample for sample in train if name in sample.structure.response]
+        if "0" in orders:
+            shared = "" if name == "dipole" else "0"
+            self.base = element_base([self._base_rows(one) / np.sqrt(len(one)) for one in known],
+                                     [self._components(one)[shared].ravel() / np.sqrt(len(one)) for one in known])
+        squares = [np.sum(self.label(one) ** 2) / (self.n_components * len(one)) for one in known]
+        self.size = max(float(np.sqrt(np.mean(squares))), 1e-12)
+
+    def label(self, sample):
+        """Spherical components, order after order: (components,), or (atoms, components) of Born charges."""
+        found = self._components(sample)
+        if self.base is not None:
+            shared = "" if self.name == "dipole" else "0"
+            found[shared] = found[shared] - (self._base_rows(sample) @ self.base).reshape(found[shared].shape)
+        parts = [found[order] for order in ([""] if self.name == "dipole" else self.orders)]
+        return np.concatenate(parts, axis=-1) / self.size
+
+    def predicted(self, tensors, sample, atoms):
+        """The same of a network's tensors by target and order, of which `atoms` are the sample's."""
+        parts = {order: tensors[self.name, order][atoms] for order in self.orders}
+        if self.name == "dipole":
+            return sum(spherical_vector(values[:, 0] @ arms(sample.system)) if order == "0" else values.sum(axis=0)
+                       for order, values in parts.items())
+        together = np.concatenate(list(parts.values()), axis=1)
+        return together if self.per_atom else together.sum(axis=0)
+
+    def pull_back(self, d_predicted, sample, atoms, d_tensors):
+        """Add d/d(tensors) to `d_tensors`, given d/d(predicted)."""
+        if self.name == "dipole":
+            for order in self.orders:
+                d_tensors[self.name, order][atoms] += (
+                    (arms(sample.system) @ cartesian_vector(d_predicted))[:, None] if order == "0" else d_predicted)
+            return
+        ends = np.cumsum([ORDERS[order].size for order in self.orders])[:-1]
+        for order, part in zip(self.orders, np.split(d_predicted, ends, axis=-1)):
+            d_tensors[self.name, order][atoms] += part
+
+    def _components(self, sample):
+        system = sample.system
+        return components(self.name, sample.structure, np.full(len(system), system.charge / len(system)))
+
+    def _base_rows(self, sample):
+        return base_rows(self.name, sample.species, sample.system, self._n_elements)
+
+
+class TensorLoss(SharedLoss):
+    """Sum over structures and targets of the mean squared error of a component, in units of its spread.
+
+    What is a sum over atoms weighs as much as the tensors of so many atoms.
+
+    Parameters
+    ----------
+    network : TensorNetwork
+    targets : list of Target
+    train : list of Sample
+    n_threads : int
+    """
+
+    def __init__(self, network, targets, train, n_threads=1):
+        super().__init__(network, n_threads)
+        self._targets = targets
+        atoms = np.mean([len(sample) for sample in train])
+        self.spreads = {one.name: one.size * (1.0 if one.per_atom else np.sqrt(atoms)) for one in targets}
+        self.units = {one.name: (UNITS[one.name], 1) for one in targets}
+
+    def _share(self, network, row, samples, _):
+        parameters, result = network.unpack(row), np.zeros_like(row)
+        graph = join(samples, [(None, None)] * len(samples), len(network.elements))
+        tensors, state = network.compute(parameters, graph)
+        seeds, loss = {key: np.zeros_like(values) for key, values in tensors.items()}, 0.0
+        for sample, part in zip(samples, graph.parts):
+            for target in self._of(sample):
+                error = target.predicted(tensors, sample, part.atoms) - target.label(sample)
+                loss += np.sum(error**2) / target.n_components
+                target.pull_back(2 / target.n_components * error, sample, part.atoms, seeds)
+        network.pull_back(parameters, state, seeds, network.unpack(result), need_gradient=False)
+        return loss, result
+
+    def _of(self, sample):
+        return [one for one in self._targets if one.name in sample.structure.response]
+
+    def errors(self, row, samples, _=False):
+        """Root mean square errors by target, in the units of the labels."""
+        parameters, n = self.network.unpack(row), len(self.network.elements)
+
+        def squares_of(network, sample):
+            graph = join([sample], [(None, None)], n)
+            tensors = network.compute(parameters, graph)[0]
+            here = {}
+            for target in self._of(sample):
+                error = target.predicted(tensors, sample, graph.parts[0].atoms) - target.label(sample)
+                here[target.name] = np.sum(error**2) / target.n_components, len(sample) if target.per_atom else 1
+            return here
+
+        found = in_order(squares_of, self.network, samples, self.n_threads)
+        result = {}
+        for target in self._targets:
+            known = [here[target.name] for here in found if target.name in here]
+            if known:
+                total, count = np.sum(known, axis=0)
+                result[target.name] = target.size * float(np.sqrt(total / count))
+        return result
