@@ -53,7 +53,7 @@ class TensorNetwork(Network):
 
     def __init__(self, model, tolerance, targets):
         self.readouts, self.n_readouts = [], 0
-        for target, orders in targets.items():
+        for target, orders in sorted(targets.items()):  # the order in which a file lists them
             for order in orders:
                 terms = [term for term in TERMS[order] if max(term[:2]) <= model.density.max_angular]
                 if TERMS[order] and not terms:
