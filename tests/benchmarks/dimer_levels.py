@@ -1,9 +1,9 @@
 """Polarizabilities of water dimers from few coupled-cluster labels and many cheap ones.
 
 ``ASE_LODE_DATA=FOLDER python tests/benchmarks/dimer_levels.py FOLDER`` writes ``train.xyz`` and ``held.xyz`` into a
-folder, for ``ase-lode train``. The cheap levels of `dimer_labels.py`, weighted to suit the coupled-cluster labels, leave
-a remainder that a ridge of responses learns from these; both together label the new dimers. A tenth of the published
-dimers, that of `response_limits.py`, is held back from all of it.
+folder, for ``ase-lode train``. The cheap levels of `dimer_labels.py`, weighted to suit the coupled-cluster labels,
+leave a remainder that a ridge of responses learns from these; both together label the new dimers. A tenth of the
+published dimers, that of `response_limits.py`, is held back from all of it.
 """
 
 import sys
@@ -54,8 +54,8 @@ def main(folder):
     parts = [with_tensors([images[k] for k in part], remainder[part]) for part in (rest, held)]
     calc = potential(*parts, **REMAINDER)
     errors = np.array([calc.respond(images[k])["polarizability"] for k in held]) - remainder[held]
-    print(f"weights {np.round(found, 3)}; they leave {100 * rms(remainder[held]) / size:.2f} % of the spread, the ridge "
-          f"{100 * rms(errors) / size:.2f} %; {len(more)} new dimers")
+    print(f"Weights {np.round(found, 3)}; they leave {100 * rms(remainder[held]) / size:.2f} % of the spread, the "
+          f"ridge {100 * rms(errors) / size:.2f} %; {len(more)} new dimers.")
     new = [Atoms(SYMBOLS, one) for one in positions]
     taught = [tensor + calc.respond(atoms)["polarizability"] for atoms, tensor in zip(new, combined(more, found))]
     folder.mkdir(parents=True, exist_ok=True)

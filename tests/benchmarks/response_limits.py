@@ -16,7 +16,6 @@ from pathlib import Path
 
 import ase.io
 import numpy as np
-import uniform_field
 from quartz import Quartz, forbidden
 from response import BOHR, CUTOFF
 from tensor_kernel import TensorKernel
@@ -113,15 +112,6 @@ def network(images):
             calc = LODECalculator(str(folder / "mean.lode"), on_extrapolation="ignore")
             found = np.array([calc.get_potential_energy(scalar(images[k])) for k in held])
         return found[:, None, None] * np.eye(3)
-
-    return predict
-
-
-def in_field(images, size):
-    """Prediction by the network of `uniform_field.py`, for `curve`."""
-    def predict(fitted, held):
-        model = uniform_field.train([images[k] for k in fitted], size)
-        return uniform_field.predict(*model, [images[k] for k in held])
 
     return predict
 
@@ -226,7 +216,7 @@ def dimers():
         f"kernel, cutoff {WIDE} Å": lambda fitted, held: kernel.predict(tensors, fitted, held),
         "the same, damped dipoles taken off":
             lambda fitted, held: tensors[held] - left[held] + kernel.predict(left, fitted, held),
-        "network in a uniform field": in_field(images, size),
+        "network, cutoff 5.5 Å": recipe(images, density={"cutoff": 5.5}, head={"type": "network"}),
         "kernel of two water molecules": lambda fitted, held: pairs.predict(tensors, fitted, held),
         "the same, monomers taken off":
             lambda fitted, held: tensors[held] - together[held] + pairs.predict(together, fitted, held)}
