@@ -150,7 +150,7 @@ class Potential:
         head = self._evaluator.head
         if self.weights.shape != head.shape:
             raise ValueError(f"weights have the shape {self.weights.shape}, the model needs {head.shape}")
-        if self.posterior is not None and self.posterior.shape[1:] != head.sample_shape:
+        if self.posterior is not None and (self.posterior.shape[1:] != head.sample_shape or not len(self.posterior)):
             raise ValueError(f"posterior has the shape {self.posterior.shape}, the model needs "
                              f"(samples, *{head.sample_shape})")
         if self.ranges is not None and any(r.shape != head.range_shape for r in self.ranges):

@@ -182,6 +182,8 @@ def test_missing_and_unknown_arrays(saved, tmp_path):
     path = tmp_path / "x.lode"
     refused(rebuilt(path, {name: data for name, data in parts.items() if name != "weights.npy"}), "inconsistent")
     refused(rebuilt(path, {name: data for name, data in parts.items() if name != "upper.npy"}), "inconsistent")
+    no_draws = load_potential(saved).posterior[:0]
+    refused(rebuilt(path, {**parts, "posterior.npy": npy(no_draws)}), "inconsistent")
     refused(rebuilt(path, {**parts, "surprise.npy": npy(np.zeros(3))}), "unknown array")
     refused(rebuilt(path, {**parts, "../escape.npy": npy(np.zeros(3))}), "unknown array")
     refused(rebuilt(path, {name: data for name, data in parts.items() if name != file.HEADER}), "damaged")
