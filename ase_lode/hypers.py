@@ -304,7 +304,7 @@ class ResponseConfig(Strict):
     #: A network in place of the ridge, which the keys from `channels` on belong to; its fields have learned sources.
     head: NetworkConfig | None = None
 
-    #: Density and fields; those of `model` unless given (without fields of learned sources).
+    #: Density and fields; those of `model` unless given (for a ridge without fields of learned sources).
     density: DensityConfig | None = None
     fields: list[FieldConfig] | None = None
     #: Principal components of the density by centre element and l, a multiple of 8.
@@ -366,8 +366,11 @@ class TrainConfig(Strict):
         ridge = response.model_fields_set & {"channels", "scalars", "features", "field_features", "regularisation"}
         if ridge:
             raise ValueError(f"response.{min(ridge)} belongs to the ridge; remove it, or response.head")
-        if response.head.committee:
-            raise ValueError("response.head: a network of responses has no committee; remove it")
+        for key in response.head.model_fields_set & {"committee", "energy_weights"}:
+            raise ValueError(f"response.head: a network of responses has no {key}; remove it")
+        if response.fields is None and any(field.sources != "learned" for field in self.model.fields):
+            raise ValueError("response.head: a network takes no fields with sources: charges or elements, as `model` "
+                             "has them; name response.fields, [] for none")
         if any(field.sources != "learned" for field in response.fields or []):
             raise ValueError("response.fields: a network needs sources: learned")
 

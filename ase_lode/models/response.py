@@ -1,8 +1,9 @@
 """Dielectric response of a structure: dipole, polarizability, dielectric tensor and Born effective charges.
 
-Dipole          μ = Σ_i Q_i r_i + Σ_i q_i (r_i - r̄) + Σ_i μ_i, with Q_i the charges that source the fields (shifted
-                evenly to the total charge), q_i of order 0 and μ_i of order 1, both fitted. About the origin of
-                coordinates. q_i makes sense for isolated systems alone.
+Dipole          μ = Σ_i Q_i r_i + Σ_i q_i (r_i - r̄) + Σ_i μ_i, with Q_i the charges that source a ridge's fields
+                (shifted evenly to the total charge; without such charges, and in a network, that charge spread
+                evenly), q_i of order 0 and μ_i of order 1, both fitted. About the origin of coordinates. q_i makes
+                sense for isolated systems alone.
 Polarizability  α = Σ_i α_i, orders 0 and 2.
 Dielectric      the same for the Clausius-Mossotti polarizability a = 3V/4π (ε - 1)(ε + 2)⁻¹, which is nearly a sum
                 over atoms, turned into ε = (1 + 2x)(1 - x)⁻¹ with x = 4πa/3V.

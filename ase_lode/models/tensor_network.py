@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ase_lode.features.equivariants import ORDERS, clebsch_gordan
-from ase_lode.models.network import Network
+from ase_lode.models.two_passes import TwoPasses
 
 #: What a tensor of each order is made of, by channel: that channel at l = λ, or the product of channels at l and l' of
 #: which the second stands so many places further. Axial vectors take two channels, since one alone has none.
@@ -31,10 +31,10 @@ class Readout:
     terms: list
 
 
-class TensorNetwork(Network):
+class TensorNetwork(TwoPasses):
     """Tensors T_i = Σ_passes Σ_k a_ik x_ik,λm + b_ik (x_ik ⊗ x_ik)_λm of every atom, with a and b from the perceptrons.
 
-    The passes are those of `Network`; scalars are read off the perceptrons themselves.
+    Scalars are read off the perceptrons themselves.
 
     Parameters
     ----------
@@ -52,25 +52,26 @@ class TensorNetwork(Network):
     """
 
     def __init__(self, model, tolerance, targets):
-        self.readouts, self.n_readouts = [], 0
+        self.readouts, count = [], 0
         for target, orders in sorted(targets.items()):  # the order in which a file lists them
             for order in orders:
                 terms = [term for term in TERMS[order] if max(term[:2]) <= model.density.max_angular]
                 if TERMS[order] and not terms:
-                    raise ValueError(f"order {order} of {target} needs a density of max_angular {TERMS[order][-1][0]}")
-                self.readouts.append(Readout((target, order), self.n_readouts, terms))
-                self.n_readouts += len(terms) * model.head.channels or 1
-        super().__init__(model, tolerance)
+                    needed = min(max(term[:2]) for term in TERMS[order])
+                    raise ValueError(f"{target} needs a density of max_angular {needed}")
+                self.readouts.append(Readout((target, order), count, terms))
+                count += len(terms) * model.head.channels or 1
+        super().__init__(model, tolerance, count)
 
     def compute(self, parameters, graph, n_threads=1):
         """Tensors of every atom by target and order, (atoms, 2λ + 1), and what `pull_back` needs."""
-        outputs, more, _, state = self._through(parameters, graph, n_threads)
+        outputs, more, _, state = self.through(parameters, graph, n_threads)
         read = [(outputs[:, self._read:], _Products(state.first[1])), (more, _Products(state.second[1]))]
         tensors = {one.key: sum(self._tensor(one, *part) for part in read) for one in self.readouts}
         return tensors, (state, read)
 
     def pull_back(self, parameters, state, d_tensors, d_parameters=None, need_gradient=True, n_threads=1):
-        """Derivatives of Σ d_tensors · tensors; see `Network.pull_back`.
+        """Derivatives of Σ d_tensors · tensors; see `TwoPasses.back`.
 
         Parameters
         ----------
@@ -79,7 +80,7 @@ class TensorNetwork(Network):
         inner, read = state
         d_read, d_channels = zip(*(self._pull_tensors(d_tensors, *part) for part in read))
         d_read = d_read[0][:, :self.n_readouts], d_read[1]
-        return self._back(parameters, inner, d_read, d_channels, None, d_parameters, need_gradient, n_threads)
+        return self.back(parameters, inner, d_read, d_channels, None, d_parameters, need_gradient, n_threads)
 
     def rescale(self, parameters, target, size, base):
         """Multiply the tensors of a target by `size`, then add `base`, (elements,) or None, to order 0; in place."""

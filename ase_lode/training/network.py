@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ase_lode.models.baseline import compositions
-from ase_lode.models.network import Graph, Part
+from ase_lode.models.two_passes import Graph, Part
 from ase_lode.neighbors import NeighborList, PairList
 from ase_lode.training.metrics import STRAINS, voigt
 from ase_lode.training.ridge_training import finite, widen

@@ -108,13 +108,15 @@ class NetworkTraining:
     def _key(self, member):
         """What a checkpoint must agree in: everything that decides the run."""
         config, model = self._problem.config, self._problem.model.model_dump(mode="json")
+        decisive = {"seed", "data", "weights"} | ({"targets"} if config.targets else set())
         settings = {"version": VERSION, "member": member, "model": model, "files": sha256(self._problem.data.paths),
-                    **config.model_dump(mode="json", include={"seed", "data", "weights"})}
+                    **config.model_dump(mode="json", include=decisive)}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def _calibrated(self, weights, baseline, draws, structures, progress):
         """Draws scaled so that one standard deviation holds its share of the forces' errors; the energies' factor."""
-        problem, chosen = self._problem, structures[:: max(1, len(structures) // CALIBRATED)]
+        problem = self._problem
+        chosen = [replace(one, response={}) for one in structures[:: max(1, len(structures) // CALIBRATED)]]
         potential = Potential(problem.model, weights, baseline, {}, draws)
         judged = compare(potential, chosen, problem.n_threads, uncertain=len(chosen)).judged()
         scale = {kind: float(np.quantile(abs(error[sigma > 0]) / sigma[sigma > 0], ONE_SIGMA))

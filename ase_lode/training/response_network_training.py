@@ -9,11 +9,11 @@ from ase_lode.errors import ConfigError, DataError
 from ase_lode.models.response_network import NetworkResponse
 from ase_lode.models.tensor_network import TensorNetwork
 from ase_lode.training.dataset import sha256
-from ase_lode.training.network import Sample, density_ranges, initial
+from ase_lode.training.network import density_ranges, initial
 from ase_lode.training.optimise import Optimiser
 from ase_lode.training.response_training import response_model, target_cards, target_plan
 from ase_lode.training.targets import order_names
-from ase_lode.training.tensor_loss import Target, TensorLoss
+from ase_lode.training.tensor_loss import TensorLoss, tensor_samples
 
 #: Tolerance of the fields on the particle mesh.
 TOLERANCE = 1e-5
@@ -32,10 +32,15 @@ class NetworkResponseTraining:
     ------
     ConfigError
         The density's largest l is below what a target needs.
+    DataError
+        No training structure has the label of a target.
     """
 
     def __init__(self, problem):
         self._problem, self._config = problem, problem.config
+        for name in self._config.targets:
+            if not any(name in structure.response for structure in problem.data.train):
+                raise DataError(f"No training structure has the label of target {name}; check its key and systems.")
         self._model = response_model(self._config.response, problem.model)
         self._orders = {name: order_names(name, target) for name, target in self._config.targets.items()}
         try:
@@ -61,15 +66,11 @@ class NetworkResponseTraining:
         report : dict
         """
         problem, network, data = self._problem, self._network, self._problem.data
-        train, held = ([Sample(s, network, None) for s in part if s.response] for part in (data.train, data.held))
-        for name in self._config.targets:
-            if not any(name in sample.structure.response for sample in train):
-                raise DataError(f"No training structure has the label of target {name}; check its key and systems.")
         progress.say("responses")
-        targets = [Target(name, orders, len(network.elements), train) for name, orders in self._orders.items()]
+        train, held, targets = tensor_samples(network, self._orders, data.train, data.held)
         row, sizes = initial(network, train, self._config.seed)
         problem.directory.mkdir(parents=True, exist_ok=True)
-        optimiser = Optimiser(network, self._model.head, TensorLoss(network, targets, train, problem.n_threads), train,
+        optimiser = Optimiser(network, self._model.head, TensorLoss(network, targets, problem.n_threads), train,
                               held, sizes, self._config.seed, progress, problem.n_threads, free_references=False)
         row, history = optimiser.run(row, self._checkpoint, self._key())
         weights = row[:network.n_parameters].copy()

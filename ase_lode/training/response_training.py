@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ase_lode.errors import DataError
+from ase_lode.errors import ConfigError, DataError
 from ase_lode.features.equivariants import ORDERS, spherical_vector
 from ase_lode.features.representation import TOLERANCE, Representation
-from ase_lode.hypers import ModelConfig, RidgeConfig
+from ase_lode.hypers import ModelConfig, RidgeConfig, read_config
 from ase_lode.models.response_features import ResponseFeatures
 from ase_lode.models.response_ridge import RidgeResponse
 from ase_lode.training.fit import FEW, left_out
@@ -30,12 +30,20 @@ def response_model(config, model):
     config : ResponseConfig
     model : ModelConfig
         The potential's, complete.
+
+    Raises
+    ------
+    ConfigError
+        A network is asked for with a density or fields that it does not take.
     """
     fields = config.fields
     if fields is None:
         fields = [field for field in model.fields if (field.sources == "learned") == (config.head is not None)]
-    return ModelConfig(elements=model.elements, density=config.density or model.density, fields=fields,
-                       charges=model.charges, head=config.head or RidgeConfig()).resolved()
+    parts = {"density": config.density or model.density, "fields": fields, "head": config.head or RidgeConfig()}
+    try:
+        return read_config(ModelConfig, {"elements": model.elements, "charges": model.charges, **parts}).resolved()
+    except ConfigError as error:
+        raise ConfigError(f"response.density, response.fields: {error}") from None
 
 
 def target_plan(config, data):

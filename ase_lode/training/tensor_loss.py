@@ -4,7 +4,7 @@ import numpy as np
 
 from ase_lode.features.equivariants import ORDERS, cartesian_vector, spherical_vector
 from ase_lode.training.metrics import UNITS
-from ase_lode.training.network import SharedLoss, in_order, join
+from ase_lode.training.network import Sample, SharedLoss, in_order, join
 from ase_lode.training.response_labels import arms, base_rows, components, element_base
 from ase_lode.training.targets import PER_ATOM
 
@@ -24,6 +24,9 @@ class Target:
     ----------
     base : array, shape (elements,), or None
         What the elements alone give of order 0.
+    spread : float
+        Root mean square of a component, in the unit of `UNITS`, a dielectric tensor's as Clausius-Mossotti
+        polarizability in Å³.
     size : float
         Unit of the atoms' tensors: that of a sum of them grows with the root of their number.
     """
@@ -38,8 +41,10 @@ class Target:
             shared = "" if name == "dipole" else "0"
             self.base = element_base([self._base_rows(one) / np.sqrt(len(one)) for one in known],
                                      [self._components(one)[shared].ravel() / np.sqrt(len(one)) for one in known])
-        squares = [np.sum(self.label(one) ** 2) / (self.n_components * len(one)) for one in known]
-        self.size = max(float(np.sqrt(np.mean(squares))), 1e-12)
+        squares = np.array([np.sum(self.label(one) ** 2) for one in known]) / self.n_components
+        atoms = np.array([len(one) for one in known])
+        self.spread = float(np.sqrt(np.mean(squares / (atoms if self.per_atom else 1))))
+        self.size = max(float(np.sqrt(np.mean(squares / atoms))), 1e-12)
 
     def label(self, sample):
         """Spherical components, order after order: (components,), or (atoms, components) of Born charges."""
@@ -78,6 +83,29 @@ class Target:
         return base_rows(self.name, sample.species, sample.system, self._n_elements)
 
 
+def tensor_samples(network, orders, train, held):
+    """Structures with their pairs and the labels that a network learns.
+
+    Parameters
+    ----------
+    network : TensorNetwork
+    orders : dict of str to list of str
+        Of every target.
+    train, held : list of Structure
+
+    Returns
+    -------
+    train, held : list of Sample
+        Those with any label; `labels` by target.
+    targets : list of Target
+    """
+    train, held = ([Sample(one, network, None) for one in part if one.response] for part in (train, held))
+    targets = [Target(name, orders[name], len(network.elements), train) for name in orders]
+    for sample in train + held:
+        sample.labels = {one.name: one.label(sample) for one in targets if one.name in sample.structure.response}
+    return train, held, targets
+
+
 class TensorLoss(SharedLoss):
     """Sum over structures and targets of the mean squared error of a component, in units of its spread.
 
@@ -87,16 +115,14 @@ class TensorLoss(SharedLoss):
     ----------
     network : TensorNetwork
     targets : list of Target
-    train : list of Sample
     n_threads : int
     """
 
-    def __init__(self, network, targets, train, n_threads=1):
+    def __init__(self, network, targets, n_threads=1):
         super().__init__(network, n_threads)
         self._targets = targets
-        atoms = np.mean([len(sample) for sample in train])
-        self.spreads = {one.name: one.size * (1.0 if one.per_atom else np.sqrt(atoms)) for one in targets}
-        self.units = {one.name: (UNITS[one.name], 1) for one in targets}
+        self.spreads = {one.name: one.spread for one in targets}
+        self.units = {one.name: (UNITS[one.name], 1) for one in targets} | {"dielectric_tensor": ("Å³ (α)", 1)}
 
     def _share(self, network, row, samples, _):
         parameters, result = network.unpack(row), np.zeros_like(row)
@@ -105,17 +131,17 @@ class TensorLoss(SharedLoss):
         seeds, loss = {key: np.zeros_like(values) for key, values in tensors.items()}, 0.0
         for sample, part in zip(samples, graph.parts):
             for target in self._of(sample):
-                error = target.predicted(tensors, sample, part.atoms) - target.label(sample)
+                error = target.predicted(tensors, sample, part.atoms) - sample.labels[target.name]
                 loss += np.sum(error**2) / target.n_components
                 target.pull_back(2 / target.n_components * error, sample, part.atoms, seeds)
         network.pull_back(parameters, state, seeds, network.unpack(result), need_gradient=False)
         return loss, result
 
     def _of(self, sample):
-        return [one for one in self._targets if one.name in sample.structure.response]
+        return [one for one in self._targets if one.name in sample.labels]
 
     def errors(self, row, samples, _=False):
-        """Root mean square errors by target, in the units of the labels."""
+        """Root mean square errors by target, in the units of `Target.spread`."""
         parameters, n = self.network.unpack(row), len(self.network.elements)
 
         def squares_of(network, sample):
@@ -123,7 +149,7 @@ class TensorLoss(SharedLoss):
             tensors = network.compute(parameters, graph)[0]
             here = {}
             for target in self._of(sample):
-                error = target.predicted(tensors, sample, graph.parts[0].atoms) - target.label(sample)
+                error = target.predicted(tensors, sample, graph.parts[0].atoms) - sample.labels[target.name]
                 here[target.name] = np.sum(error**2) / target.n_components, len(sample) if target.per_atom else 1
             return here
 

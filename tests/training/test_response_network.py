@@ -11,9 +11,9 @@ from ase_lode.hypers import ModelConfig, read_config
 from ase_lode.models.tensor_network import TensorNetwork
 from ase_lode.system import System
 from ase_lode.training.dataset import Structure
-from ase_lode.training.network import Sample, initial
+from ase_lode.training.network import initial
 from ase_lode.training.optimise import Run
-from ase_lode.training.tensor_loss import Target, TensorLoss
+from ase_lode.training.tensor_loss import TensorLoss, tensor_samples
 
 HEAD = {"type": "network", "channels": 16, "strengths": 2, "hidden": [8], "steps": 24, "batch_atoms": 9,
         "averaged_steps": 5}
@@ -41,16 +41,15 @@ def problem():
         "elements": ["H", "O"], "density": {"cutoff": 3.0, "max_radial": 3, "max_angular": 2},
         "fields": [{"exponent": 1, "max_angular": 1, "sources": "learned"}], "head": HEAD}).resolved()
     network = TensorNetwork(model, 1e-5, ORDERS)
-    samples = [Sample(labelled(rng, periodic), network, None) for periodic in (False, True, False)]
+    samples, _, targets = tensor_samples(network, ORDERS, [labelled(rng, k) for k in (False, True, False)], [])
     weights, sizes = initial(network, samples, 0)
-    targets = [Target(name, orders, 2, samples) for name, orders in ORDERS.items()]
     return network, samples, targets, weights + 0.05 * sizes * rng.normal(size=weights.shape), sizes
 
 
 def test_the_gradient_is_that_of_the_loss(problem):
     """By each group of parameters, with every target in the loss."""
     network, samples, targets, weights, sizes = problem
-    loss, rng = TensorLoss(network, targets, samples), np.random.default_rng(0)
+    loss, rng = TensorLoss(network, targets), np.random.default_rng(0)
     value, gradient = loss.gradient(weights, samples)
     assert value > 1.0
     for name, shape in network.shapes.items():
@@ -65,14 +64,14 @@ def test_the_gradient_is_that_of_the_loss(problem):
 
 def test_threads_do_not_change_the_gradient(problem):
     network, samples, targets, weights, _ = problem
-    one, two = (TensorLoss(network, targets, samples, n).gradient(weights, samples) for n in (1, 2))
+    one, two = (TensorLoss(network, targets, n).gradient(weights, samples) for n in (1, 2))
     assert one[0] == two[0] and (one[1] == two[1]).all()
 
 
 def test_errors_are_those_of_the_loss(problem):
     """Sums of squares in units of the spread, structure by structure."""
     network, samples, targets, weights, _ = problem
-    loss = TensorLoss(network, targets, samples)
+    loss = TensorLoss(network, targets)
     for sample in samples:
         found = loss.errors(weights, [sample])
         assert set(found) == set(sample.structure.response)
@@ -130,9 +129,32 @@ def test_an_interrupted_run_ends_with_the_same_bytes(data, monkeypatch):
 @pytest.mark.parametrize("response, words", [
     ({"head": HEAD, "scalars": 4}, "response.scalars belongs to the ridge"),
     ({"head": {**HEAD, "committee": 2}}, "no committee"),
+    ({"head": {**HEAD, "energy_weights": [1.0, 1.0]}}, "no energy_weights"),
     ({"head": HEAD, "fields": [{"exponent": 1}]}, "sources: learned"),
+    ({"head": HEAD, "fields": [{"exponent": 1, "sources": "learned", "min_angular": 1}]}, "response.fields.*network"),
+    ({"head": HEAD, "density": {"cutoff": 3.5, "basis": "gto", "smearing": 0.5}}, "response.density.*compact"),
     ({"fields": [{"exponent": 1, "sources": "learned"}]}, "response.head"),
     ({"head": HEAD, "density": {"cutoff": 3.5, "max_radial": 4, "max_angular": 0}}, "max_angular")])
 def test_what_does_not_go_together(data, response, words):
     with pytest.raises(ConfigError, match=words):
         train({**settings(data), "response": response}, quiet=True)
+
+
+def test_fields_of_fixed_sources_are_not_dropped_in_silence(data):
+    config = settings(data)
+    config["model"]["fields"] = [{"exponent": 1, "sources": "elements"}]
+    with pytest.raises(ConfigError, match="name response.fields"):
+        train(config, quiet=True)
+
+
+@pytest.mark.parametrize("energies", ["ridge", "network"])
+@pytest.mark.parametrize("responses", [None, HEAD], ids=["ridge", "network"])
+def test_energies_and_responses_together(data, energies, responses):
+    config = settings(data)
+    config["data"]["train"]["energy"] = "e"
+    config["model"] |= {"head": HEAD if energies == "network" else {"type": "ridge"},
+                        "baseline": {"allow_rank_deficient": True}}
+    config["response"] = {"head": responses} if responses else {"scalars": 2, "features": 32, "channels": 8}
+    potential, report = train(config, quiet=True)
+    assert {"energy", *TARGETS} <= set(report["errors"]["validation"])
+    assert potential.respond(System.from_atoms(water(100))).dipole.shape == (3,)
