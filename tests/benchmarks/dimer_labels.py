@@ -52,20 +52,31 @@ def published():
 
 
 def between(positions):
-    """New structures made of others, (structures, 6, 3); the same ones from the same."""
+    """New structures made of others, the same ones from the same: first evenly, then where there are few.
+
+    Returns
+    -------
+    new : array, shape (structures, 6, 3)
+    parents : array of int, shape (structures, 2)
+        Of which two each is made.
+    """
     images = np.stack([distances(positions[:, order]) for order in permutations()], axis=1)
     squares = ((images[:, 0][:, None, None] - images) ** 2).sum(axis=-1).min(axis=-1)
     np.fill_diagonal(squares, np.inf)
     nearest = np.argsort(squares, axis=1)[:, :NEAREST]
-    rng, found = np.random.default_rng(SEED), []
-    for _ in range(CANDIDATES):
-        i = rng.integers(len(positions))
-        other = laid_upon(positions[nearest[i, rng.integers(NEAREST)]], positions[i])
+    sparse = np.sort(squares, axis=1)[:, :3].mean(axis=1) ** 4
+    rng, found, parents = np.random.default_rng(SEED), [], []
+    for number in range(2 * CANDIDATES):
+        n = len(positions)
+        i = rng.integers(n) if number < CANDIDATES else rng.choice(n, p=sparse / sparse.sum())
+        j = nearest[i, rng.integers(NEAREST)]
+        other = laid_upon(positions[j], positions[i])
         share = rng.uniform(-BEYOND, 1 + BEYOND)
         new = positions[i] + share * (other - positions[i]) + NOISE * rng.standard_normal((6, 3))
         if pdist(new).min() > CLOSEST:
             found.append(new)
-    return np.array(found)
+            parents.append((i, j))
+    return np.array(found), np.array(parents)
 
 
 def laid_upon(one, other):
@@ -209,24 +220,24 @@ def load():
 
 
 def labelled():
-    """Positions and labels of published and of new dimers, those without a label left out.
+    """Positions, parents and labels of the new dimers that have some; labels of the published ones.
 
     Raises
     ------
     ValueError
         The new dimers are not those that were labelled.
     """
-    known, positions = load(), published()
-    new = between(positions)[known["number"]]
+    known, (new, parents) = load(), between(published())
+    new, parents = new[known["number"]], parents[known["number"]]
     if abs(new.reshape(len(new), 18) @ FINGERPRINT - known["fingerprint"]).max() > 1e-5:
         raise ValueError(f"{DATA} makes other dimers than those of {RESULTS.name}; label them anew.")
     kept = np.isfinite(known["new"]).all(axis=(1, 2, 3))
-    return positions[:len(known["published"])], known["published"], new[kept], known["new"][kept]
+    return new[kept], parents[kept], known["new"][kept], known["published"]
 
 
 def main(wanted):
     known, positions = load(), published()
-    new, saved = between(positions), time.time()
+    (new, _), saved = between(positions), time.time()
     while True:
         if len(known["published"]) < len(positions):
             found = labels(positions[len(known["published"])])

@@ -3,7 +3,7 @@
 ``ASE_LODE_DATA=FOLDER python tests/benchmarks/dimer_levels.py FOLDER`` writes ``train.xyz`` and ``held.xyz`` into a
 folder, for ``ase-lode train``. The cheap levels of `dimer_labels.py`, weighted to suit the coupled-cluster labels,
 leave a remainder that a ridge of responses learns from these; both together label the new dimers. A tenth of the
-published dimers, that of `response_limits.py`, is held back from all of it.
+published dimers, that of `response_limits.py`, is held back from all of it, with the new ones that were made of them.
 """
 
 import sys
@@ -46,9 +46,10 @@ def with_tensors(images, tensors):
 def main(folder):
     images = structures("dielectric/water_dimer_train.xyz", "alpha", BOHR**3, True)
     tensors, size = polarizabilities(images), spread(polarizabilities(images))
-    _, levels, positions, more = labelled()
+    positions, parents, more, levels = labelled()
     levels, more = levels * BOHR**3, more * BOHR**3
     held, rest = np.split(np.random.default_rng(0).permutation(len(images)), [len(images) // 10])
+    positions, more = (part[~np.isin(parents, held).any(axis=1)] for part in (positions, more))
     found = weights(levels[rest], tensors[rest])
     remainder = tensors - combined(levels, found)
     parts = [with_tensors([images[k] for k in part], remainder[part]) for part in (rest, held)]
