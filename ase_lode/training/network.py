@@ -35,13 +35,18 @@ class Sample:
     network : Network
     energy : float or None
         Label less the baseline, in eV.
+
+    Attributes
+    ----------
+    labels : dict of str to array
+        Responses by target, as a network learns them; see `Target.label`.
     """
 
     def __init__(self, structure, network, energy):
         self.structure, self.system, self.energy = structure, structure.system, energy
         self.forces = structure.forces
         self.dipole = None if self.system.pbc.any() else structure.dipole  # that of a periodic cell is multivalued
-        self.stress, self.charges = structure.stress, structure.charges
+        self.stress, self.charges, self.labels = structure.stress, structure.charges, {}
         self.species = self.system.species(network.elements)
         self.counts = np.bincount(self.species, minlength=len(network.elements))
         self.pairs = NeighborList(network.cutoff).pairs(self.system, network.density.cutoff)

@@ -1,23 +1,23 @@
 """Polarizabilities of water dimers from few coupled-cluster labels and many cheap ones.
 
-``ASE_LODE_DATA=FOLDER python tests/benchmarks/dimer_levels.py FOLDER`` writes ``train.xyz`` and ``held.xyz`` into a
-folder, for ``ase-lode train``. The cheap levels of `dimer_labels.py`, weighted to suit the coupled-cluster labels,
-leave a remainder that a ridge of responses learns from these; both together label the new dimers. A tenth of the
-published dimers, that of `response_limits.py`, is held back from all of it, with the new ones that were made of them.
+``ASE_LODE_DATA=FOLDER python tests/benchmarks/dimer_levels.py`` writes ``results/dimer_levels.md``. The cheap levels of
+`dimer_labels.py`, weighted to suit the coupled-cluster labels, leave a remainder that a ridge of responses learns from
+these; both together label the new dimers, which a network learns with the published ones. A tenth of the published
+dimers, that of `response_limits.py`, is held back from all of it, with the new ones that were made of them.
 """
 
-import sys
 from pathlib import Path
 
-import ase.io
 import numpy as np
 from ase import Atoms
-from dimer_labels import SYMBOLS, labelled
+from dimer_labels import LEVELS, SYMBOLS, labelled
 from response import BOHR
 from response_limits import WIDE, polarizabilities, potential, rms, spread, structures
 
+RESULTS = Path(__file__).parent / "results" / "dimer_levels.md"
 #: The ridge that learns the remainder: wide and coarse, the best of `response_limits.py`.
 REMAINDER = {"density": {"cutoff": WIDE, "max_angular": 2}}
+NETWORK = {"density": {"cutoff": 5.5, "max_radial": 8}, "head": {"type": "network"}}
 
 
 def weights(levels, tensors):
@@ -43,7 +43,14 @@ def with_tensors(images, tensors):
     return result
 
 
-def main(folder):
+def taught(positions, more, remainder):
+    """New dimers with the levels weighted and the remainder as a potential has it."""
+    new = [Atoms(SYMBOLS, one) for one in positions]
+    return with_tensors(new, [tensor + remainder.respond(atoms)["polarizability"]
+                              for atoms, tensor in zip(new, more)])
+
+
+def main():
     images = structures("dielectric/water_dimer_train.xyz", "alpha", BOHR**3, True)
     tensors, size = polarizabilities(images), spread(polarizabilities(images))
     positions, parents, more, levels = labelled()
@@ -51,19 +58,25 @@ def main(folder):
     held, rest = np.split(np.random.default_rng(0).permutation(len(images)), [len(images) // 10])
     positions, more = (part[~np.isin(parents, held).any(axis=1)] for part in (positions, more))
     found = weights(levels[rest], tensors[rest])
-    remainder = tensors - combined(levels, found)
-    parts = [with_tensors([images[k] for k in part], remainder[part]) for part in (rest, held)]
-    calc = potential(*parts, **REMAINDER)
-    errors = np.array([calc.respond(images[k])["polarizability"] for k in held]) - remainder[held]
-    print(f"Weights {np.round(found, 3)}; they leave {100 * rms(remainder[held]) / size:.2f} % of the spread, the "
-          f"ridge {100 * rms(errors) / size:.2f} %; {len(more)} new dimers.")
-    new = [Atoms(SYMBOLS, one) for one in positions]
-    taught = [tensor + calc.respond(atoms)["polarizability"] for atoms, tensor in zip(new, combined(more, found))]
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, frames in (("train", [*(images[k] for k in rest), *with_tensors(new, taught)]),
-                         ("held", [images[k] for k in held])):
-        ase.io.write(folder / f"{name}.xyz", frames)
+    left = tensors - combined(levels, found)
+    parts = [[images[k] for k in part] for part in (rest, held)]
+    remainder = potential(*(with_tensors(part, left[k]) for part, k in zip(parts, (rest, held))), **REMAINDER)
+    images = parts[0] + taught(positions, combined(more, found), remainder)
+    network = potential(images, parts[1], **NETWORK)
+
+    def errors(calc, labels):
+        return 100 * rms(np.array([calc.respond(atoms)["polarizability"] for atoms in parts[1]]) - labels[held]) / size
+
+    named = " + ".join(f"{weight:.3f} {level}" for weight, level in zip(found, LEVELS))
+    RESULTS.write_text("\n".join([
+        "# Water dimers from several levels of theory", "", "Written by `python tests/benchmarks/dimer_levels.py`.", "",
+        f"Coupled cluster ≈ {named} + {found[-1]:.3f} Å³. Percent of the spread of the polarizability, {size:.3f} Å³, "
+        f"on {len(held)} dimers held back:", "", "| | % |", "|---|---:|",
+        f"| left over by the sum of levels | {100 * rms(left[held]) / size:.2f} |",
+        f"| the same, learned by a ridge from {len(rest)} dimers | {errors(remainder, left):.2f} |",
+        f"| network, these and {len(positions)} new dimers | {errors(network, tensors):.2f} |"]) + "\n",
+        encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

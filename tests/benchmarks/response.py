@@ -43,7 +43,7 @@ SETS = {
              {"born_effective_charges": {"key": "born_charge"},
               "polarizability": {"key": "polarizability", "unit": "e^2*angstrom^2/eV"}}),
 }
-SETS |= {f"{name}, network": (SETS[name][0] | NETWORK, *SETS[name][1:]) for name in ("qm7b", "dimer", "SiO2")}
+SETS |= {f"{name}, network": (SETS[name][0] | NETWORK, *SETS[name][1:]) for name in ("qm7b", "dimer")}
 VALIDATION = {"dipeptides": {"file": "dipeptides/validation.xyz"}}
 
 
