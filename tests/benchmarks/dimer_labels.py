@@ -27,11 +27,10 @@ SYMBOLS = ["O", "H", "H", "O", "H", "H"]
 #: The levels, in the order of the labels.
 LEVELS = "HF/aug-cc-pVDZ", "MP2/aug-cc-pVDZ", "HF/d-aug-cc-pVDZ"
 FITTING = "aug-cc-pvdz-jkfit"
-#: A new dimer lies on the line through a published one and one of its nearest, up to a fifth beyond either; the shapes
-#: of its molecules move any part of the way to those of others, and noise of so many Å is added. None has atoms closer
-#: than the last.
+#: A new dimer lies on the line through a published one and one of its nearest, up to a fifth beyond either, with noise
+#: of so many Å; none has atoms closer than the last.
 NEAREST, BEYOND, NOISE, CLOSEST = 10, 0.2, 0.02, 0.7
-SEED, CANDIDATES = 1, 40_000
+SEED, CANDIDATES = 1, 20_000
 #: Weights with which structures are laid upon each other, roots of masses.
 WEIGHTS = np.array([4.0, 1.0, 1.0, 4.0, 1.0, 1.0])
 #: Mean squares that differ by less count as equal, Å².
@@ -58,8 +57,8 @@ def between(positions):
     Returns
     -------
     new : array, shape (structures, 6, 3)
-    parents : array of int, shape (structures, 4)
-        Whose arrangements each lies between, and whose molecules its own tend to.
+    parents : array of int, shape (structures, 2)
+        Of which two each is made.
     """
     images = np.stack([distances(positions[:, order]) for order in permutations()], axis=1)
     squares = ((images[:, 0][:, None, None] - images) ** 2).sum(axis=-1).min(axis=-1)
@@ -67,34 +66,14 @@ def between(positions):
     nearest = np.argsort(squares, axis=1)[:, :NEAREST]
     rng, found, parents = np.random.default_rng(SEED), [], []
     for _ in range(CANDIDATES):
-        i, *donors = rng.integers(len(positions), size=3)
+        i = rng.integers(len(positions))
         j = nearest[i, rng.integers(NEAREST)]
-        new = positions[i] + rng.uniform(-BEYOND, 1 + BEYOND) * (laid_upon(positions[j], positions[i]) - positions[i])
-        for molecule, donor in zip((new[:3], new[3:]), donors):
-            other = positions[donor].reshape(2, 3, 3)[rng.integers(2)]
-            molecule[:] = towards(molecule, other[[0, 2, 1]] if rng.integers(2) else other, rng.uniform())
-        new += NOISE * rng.standard_normal((6, 3))
+        other, share = laid_upon(positions[j], positions[i]), rng.uniform(-BEYOND, 1 + BEYOND)
+        new = positions[i] + share * (other - positions[i]) + NOISE * rng.standard_normal((6, 3))
         if pdist(new).min() > CLOSEST:
             found.append(new)
-            parents.append((i, j, *donors))
+            parents.append((i, j))
     return np.array(found), np.array(parents)
-
-
-def towards(molecule, other, share):
-    """A molecule whose bonds and angle are moved by a share to those of another; its bisector and plane stay."""
-    oxygen, bonds, others = molecule[0], molecule[1:] - molecule[0], other[1:] - other[0]
-    (lengths, angle), (aims, aim) = shape(bonds), shape(others)
-    lengths, angle = lengths + share * (aims - lengths), angle + share * (aim - angle)
-    one, two = bonds / np.linalg.norm(bonds, axis=1)[:, None]
-    along, across = (one + two) / np.linalg.norm(one + two), (one - two) / np.linalg.norm(one - two)
-    directions = np.cos(angle / 2) * along + np.sin(angle / 2) * np.array([[1], [-1]]) * across
-    return np.concatenate([oxygen[None], oxygen + lengths[:, None] * directions])
-
-
-def shape(bonds):
-    """Lengths of the bonds, and their angle."""
-    lengths = np.linalg.norm(bonds, axis=1)
-    return lengths, np.arccos(bonds[0] @ bonds[1] / lengths.prod())
 
 
 def laid_upon(one, other):
