@@ -125,7 +125,7 @@ class NetworkConfig(Strict):
     weight_decay: float = Field(0.03, ge=0, lt=1)
     #: Weight of energies in the first half, and at the end: they are few, and noise to channels that still change.
     energy_weights: tuple[PositiveFloat, PositiveFloat] = (0.03, 0.2)
-    #: Steps over which weights are averaged.
+    #: Steps over which weights are averaged; at most a quarter of all.
     averaged_steps: int = Field(500, ge=1)
     #: Networks trained before, from other seeds, whose mean on further structures is fitted with the data; each takes
     #: as long as the potential itself.
@@ -169,7 +169,8 @@ class ModelConfig(Strict):
                 raise ValueError("a network head needs fields with sources: learned, near_field: exterior and "
                                  "min_angular: 0")
             if not network and field.sources == "learned":
-                raise ValueError("sources: learned needs head: {type: network}; a ridge head takes charges or elements")
+                raise ValueError("sources: learned needs head: {type: network}; a ridge head takes charges or elements "
+                                 "(fields of a network of responses belong under response.fields)")
         if network and (self.density.basis != "compact" or self.invariants is not None):
             raise ValueError("a network head chooses its own invariants and needs basis: compact")
         return self

@@ -324,7 +324,7 @@ def train(
     summary.write(recipe if check else out, potential=potential, seed=config.seed, results=report,
                   settings={"recipe": str(recipe), "data": folder, "check": check})
     if not quiet:
-        typer.echo(as_yaml(report))
+        typer.echo(as_yaml({key: value for key, value in report.items() if not key.endswith("history")}))
 
 
 @command(app, "eval")

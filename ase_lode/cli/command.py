@@ -94,7 +94,7 @@ def _sentence(error):
     if isinstance(error, StopIteration):
         return "The file has no such frame; check the number after '@'."
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted."
+        return "interrupted; the same command again goes on where there is a checkpoint."
     text = " ".join(str(error).split())
     return f"{text[:300] or type(error).__name__} ({type(error).__name__}; --debug shows where)."
 

@@ -168,7 +168,8 @@ class Optimiser:
         run.second += (1 - two) * (gradient**2 - run.second)
         run.weights -= rate * self._sizes * self._direction(run, gradient)
         run.weights -= rate * settings.weight_decay * run.weights * self._decaying
-        run.average += (run.weights - run.average) / min(settings.averaged_steps, run.step)
+        window = min(settings.averaged_steps, -(-settings.steps // 4))  # of a short run, not what it began with
+        run.average += (run.weights - run.average) / min(window, run.step)
         return loss / len(samples)
 
     def _follow_references(self, run, samples, gradient):

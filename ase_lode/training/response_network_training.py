@@ -78,7 +78,7 @@ class NetworkResponseTraining:
             network.rescale(network.unpack(weights), target.name, target.size, target.base)
         cards = target_cards(self._config, data)
         response = NetworkResponse(self._model, density_ranges(network, train), cards, weights)
-        return response, {"response": {"history": history}}
+        return response, {"response_history": history}
 
     def clean(self):
         """Remove the checkpoint of the finished run."""
