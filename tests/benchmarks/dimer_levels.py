@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from dimer_labels import LEVELS, SYMBOLS, labelled
+from dimer_labels import LEVELS, SYMBOLS, between, labelled, published
 from response import BOHR
 from response_limits import WIDE, polarizabilities, potential, rms, spread, structures
+from water_pairs import distances, permutations
 
 RESULTS = Path(__file__).parent / "results" / "dimer_levels.md"
 #: The ridge that learns the remainder: wide and coarse, the best of `response_limits.py`.
@@ -50,6 +51,33 @@ def taught(positions, more, remainder):
                               for atoms, tensor in zip(new, more)])
 
 
+def reach(positions, others):
+    """Median distance from structures to the nearest of others, in the lengths of `water_pairs.py`."""
+    own, nearest = distances(positions), np.full(len(positions), np.inf)
+    for order in permutations():
+        images = distances(others[:, order])
+        squares = (own**2).sum(axis=1)[:, None] + (images**2).sum(axis=1) - 2 * own @ images.T
+        nearest = np.minimum(nearest, squares.min(axis=1))
+    return np.median(np.sqrt(np.maximum(nearest, 0.0)))
+
+
+def coverage(held, rest):
+    """Lines: how near to the held dimers come published ones, and new ones, labelled or not."""
+    positions = published()
+    new, parents = between(positions)
+    new = new[~np.isin(parents, held).any(axis=1)]
+    counts = [len(rest) // 8, len(rest) // 4, len(rest) // 2, len(rest)]
+    found = [reach(positions[held], positions[rest[:count]]) for count in counts]
+    slope, start = np.polyfit(np.log(counts), np.log(found), 1)
+    lines = ["| nearest of | median distance | published ones that come as near |", "|---|---:|---:|",
+             *(f"| {count} published | {value:.3f} | |" for count, value in zip(counts, found))]
+    for count in (2000, 5000, len(new)):
+        value = reach(positions[held], new[:count])
+        alike = float(f"{np.exp((np.log(value) - start) / slope):.2g}")
+        lines.append(f"| {count:,} new | {value:.3f} | {alike:,.0f} |")
+    return lines
+
+
 def main():
     images = structures("dielectric/water_dimer_train.xyz", "alpha", BOHR**3, True)
     tensors, size = polarizabilities(images), spread(polarizabilities(images))
@@ -74,7 +102,10 @@ def main():
         f"on {len(held)} dimers held back:", "", "| | % |", "|---|---:|",
         f"| left over by the sum of levels | {100 * rms(left[held]) / size:.2f} |",
         f"| the same, learned by a ridge from {len(rest)} dimers | {errors(remainder, left):.2f} |",
-        f"| network, these and {len(positions)} new dimers | {errors(network, tensors):.2f} |"]) + "\n",
+        f"| network, these and {len(positions):,} new dimers | {errors(network, tensors):.2f} |", "",
+        "New dimers lie between published ones and fill the space of two molecules more slowly than those do. "
+        "Distances from the dimers held back, with the lengths of `water_pairs.py`:", "",
+        *coverage(held, rest)]) + "\n",
         encoding="utf-8")
 
 
