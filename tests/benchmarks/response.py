@@ -28,6 +28,9 @@ NETWORK = {"response": {"head": {"type": "network"}}}
 SETS = {
     "qm7b": ({}, {"file": "dielectric/qm7b_train.xyz", "isolated": True},
              {"dipole": {"key": "dipole", "unit": "e*bohr"}, "polarizability": {"key": "pol", "unit": "bohr^3"}}),
+    "qm7b, network": (NETWORK, {"file": "dielectric/qm7b_train.xyz", "isolated": True},
+                      {"dipole": {"key": "dipole", "unit": "e*bohr"},
+                       "polarizability": {"key": "pol", "unit": "bohr^3"}}),
     "monomer": ({}, {"file": "dielectric/water_monomer_train.xyz"}, AU),
     "dimer": ({}, {"file": "dielectric/water_dimer_train.xyz"}, AU),
     "dimer, 6.6 Å, l ≤ 2": ({"model": {"density": {"cutoff": 6.6, "max_angular": 2}}},
@@ -43,7 +46,6 @@ SETS = {
              {"born_effective_charges": {"key": "born_charge"},
               "polarizability": {"key": "polarizability", "unit": "e^2*angstrom^2/eV"}}),
 }
-SETS |= {f"{name}, network": (SETS[name][0] | NETWORK, *SETS[name][1:]) for name in ("qm7b", "dimer")}
 VALIDATION = {"dipeptides": {"file": "dipeptides/validation.xyz"}}
 
 
