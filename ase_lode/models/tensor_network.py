@@ -32,9 +32,9 @@ class Readout:
 
 
 class TensorNetwork(TwoPasses):
-    """Tensors T_i = Σ_passes ⟨a_ik x_ik,λm + b_ik (x_ik ⊗ x_ik)_λm⟩_k of every atom, with a and b from the perceptrons.
+    """Tensors T_i = Σ_passes Σ_k (a_ik x_ik,λm + b_ik (x_ik ⊗ x_ik)_λm) / n of every atom, of n terms.
 
-    Scalars are read off the perceptrons themselves.
+    The perceptrons give a and b, and scalars at once.
 
     Parameters
     ----------
