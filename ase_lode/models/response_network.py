@@ -78,8 +78,7 @@ class NetworkTensors:
         """See `RidgeTensors.compute`."""
         network = self.representation
         graph = network.graph(system, neighbors, n_threads)
-        tensors, state = network.compute(self._parameters, graph, n_threads)
+        tensors, state = network.compute(self._parameters, graph, wanted, n_threads)
         gradients = [network.pull_back(self._parameters, state, direction, n_threads=n_threads)[0]
                      for direction in directions]
-        return Tensors(graph.species, {key: tensors[key] for key in wanted}, gradients, state[0].own[:, 0],
-                       graph.pairs.distances)
+        return Tensors(graph.species, tensors, gradients, state[0].own[:, 0], graph.pairs.distances)

@@ -63,11 +63,13 @@ class TensorNetwork(TwoPasses):
                 count += len(terms) * model.head.channels or 1
         super().__init__(model, tolerance, count)
 
-    def compute(self, parameters, graph, n_threads=1):
-        """Tensors of every atom by target and order, (atoms, 2λ + 1), and what `pull_back` needs."""
+    def compute(self, parameters, graph, wanted=None, n_threads=1):
+        """Tensors of every atom by target and order, all or those wanted, (atoms, 2λ + 1), and what `pull_back` needs.
+        """
         outputs, more, _, state = self.through(parameters, graph, n_threads)
         read = [(outputs[:, self._read:], _Products(state.first[1])), (more, _Products(state.second[1]))]
-        tensors = {one.key: sum(self._tensor(one, *part) for part in read) for one in self.readouts}
+        tensors = {one.key: sum(self._tensor(one, *part) for part in read) for one in self.readouts
+                   if wanted is None or one.key in wanted}
         return tensors, (state, read)
 
     def pull_back(self, parameters, state, d_tensors, d_parameters=None, need_gradient=True, n_threads=1):

@@ -1,7 +1,5 @@
 """Training of a network head: minimise the loss, solve what it is linear in, and draw that from its posterior."""
 
-import hashlib
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +13,7 @@ from ase_lode.training.dataset import sha256
 from ase_lode.training.last_layers import LastLayers
 from ase_lode.training.metrics import compare
 from ase_lode.training.network import Loss, density_ranges, initial, make_samples
-from ase_lode.training.optimise import Optimiser
+from ase_lode.training.optimise import Optimiser, digest
 from ase_lode.training.problem import Trained
 
 #: Tolerance of the fields on the particle mesh.
@@ -79,7 +77,7 @@ class NetworkTraining:
         def optimised(member, settings=head, lessons=(), start=None):
             row, sizes = initial(network, train, seed + member)
             optimiser = Optimiser(network, settings, loss, [*train, *lessons], held, sizes, seed + member, progress,
-                                  problem.n_threads, free_references)
+                                  free_references)
             return optimiser.run(row if start is None else start.copy(), self._checkpoint(member), self._key(member))
 
         members = []
@@ -111,7 +109,7 @@ class NetworkTraining:
         decisive = {"seed", "data", "weights"} | ({"targets"} if config.targets else set())
         settings = {"version": VERSION, "member": member, "model": model, "files": sha256(self._problem.data.paths),
                     **config.model_dump(mode="json", include=decisive)}
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return digest(settings)
 
     def _calibrated(self, weights, baseline, draws, structures, progress):
         """Draws scaled so that one standard deviation holds its share of the forces' errors; the energies' factor."""

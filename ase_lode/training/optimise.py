@@ -1,5 +1,6 @@
 """Orthogonalised momentum with averaged weights: a training run that can be stopped and resumed bit for bit."""
 
+import hashlib
 import json
 import os
 import zipfile
@@ -86,6 +87,11 @@ class Run:
         return cls(note["step"], score=note["score"], history=note["history"], **arrays)
 
 
+def digest(settings):
+    """Key of a checkpoint: a checksum of everything that decides the run."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
 class Optimiser:
     """Minimises the loss of a network on its training structures.
 
@@ -104,15 +110,14 @@ class Optimiser:
         What steps are relative to, see `initial`.
     seed : int
     progress : Progress
-    n_threads : int
     free_references : bool
         Whether the reference energies may change.
     """
 
-    def __init__(self, network, settings, loss, train, held, sizes, seed, progress, n_threads, free_references=True):
+    def __init__(self, network, settings, loss, train, held, sizes, seed, progress, free_references=True):
         self._network, self._settings, self._loss, self._free_references = network, settings, loss, free_references
         self._train, self._held, self._sizes = train, held, sizes
-        self._progress, self._n_threads = progress, n_threads
+        self._progress = progress
         self._decaying = np.ones_like(sizes)
         for name, part in network.unpack(self._decaying).items():
             part[:] = 0.0 if "bias" in name else 1.0

@@ -1,7 +1,5 @@
 """Training of a network of responses: minimise the loss, then bring its tensors to the units of the labels."""
 
-import hashlib
-import json
 
 from threadpoolctl import threadpool_limits
 
@@ -10,7 +8,7 @@ from ase_lode.models.response_network import NetworkResponse
 from ase_lode.models.tensor_network import TensorNetwork
 from ase_lode.training.dataset import sha256
 from ase_lode.training.network import density_ranges, initial
-from ase_lode.training.optimise import Optimiser
+from ase_lode.training.optimise import Optimiser, digest
 from ase_lode.training.response_training import response_model, target_cards, target_plan
 from ase_lode.training.targets import order_names
 from ase_lode.training.tensor_loss import TensorLoss, tensor_samples
@@ -71,7 +69,7 @@ class NetworkResponseTraining:
         row, sizes = initial(network, train, self._config.seed)
         problem.directory.mkdir(parents=True, exist_ok=True)
         optimiser = Optimiser(network, self._model.head, TensorLoss(network, targets, problem.n_threads), train,
-                              held, sizes, self._config.seed, progress, problem.n_threads, free_references=False)
+                              held, sizes, self._config.seed, progress, free_references=False)
         row, history = optimiser.run(row, self._checkpoint, self._key())
         weights = row[:network.n_parameters].copy()
         for target in targets:
@@ -89,4 +87,4 @@ class NetworkResponseTraining:
         config = self._config.model_dump(mode="json", include={"seed", "data", "targets"})
         settings = {"version": VERSION, "model": self._model.model_dump(mode="json"),
                     "files": sha256(self._problem.data.paths), **config}
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return digest(settings)

@@ -35,12 +35,12 @@ class Target:
         self.name, self.orders, self._n_elements = name, orders, n_elements
         self.per_atom = name in PER_ATOM
         self.n_components = 3 if name == "dipole" else 9
+        self._parts = [""] if name == "dipole" else orders  # of a label; the first is what order 0 adds to
         self.base, self.size = None, 1.0
         known = [sample for sample in train if name in sample.structure.response]
         if "0" in orders:
-            shared = "" if name == "dipole" else "0"
             self.base = element_base([self._base_rows(one) / np.sqrt(len(one)) for one in known],
-                                     [self._components(one)[shared].ravel() / np.sqrt(len(one)) for one in known])
+                                     [self._components(one)[0].ravel() / np.sqrt(len(one)) for one in known])
         squares = np.array([np.sum(self.label(one) ** 2) for one in known]) / self.n_components
         atoms = np.array([len(one) for one in known])
         self.spread = float(np.sqrt(np.mean(squares / (atoms if self.per_atom else 1))))
@@ -48,12 +48,10 @@ class Target:
 
     def label(self, sample):
         """Spherical components, order after order: (components,), or (atoms, components) of Born charges."""
-        found = self._components(sample)
+        first, *others = self._components(sample)
         if self.base is not None:
-            shared = "" if self.name == "dipole" else "0"
-            found[shared] = found[shared] - (self._base_rows(sample) @ self.base).reshape(found[shared].shape)
-        parts = [found[order] for order in ([""] if self.name == "dipole" else self.orders)]
-        return np.concatenate(parts, axis=-1) / self.size
+            first = first - (self._base_rows(sample) @ self.base).reshape(first.shape)
+        return np.concatenate([first, *others], axis=-1) / self.size
 
     def predicted(self, tensors, sample, atoms):
         """The same of a network's tensors by target and order, of which `atoms` are the sample's."""
@@ -77,7 +75,8 @@ class Target:
 
     def _components(self, sample):
         system = sample.system
-        return components(self.name, sample.structure, np.full(len(system), system.charge / len(system)))
+        found = components(self.name, sample.structure, np.full(len(system), system.charge / len(system)))
+        return [found[part] for part in self._parts]
 
     def _base_rows(self, sample):
         return base_rows(self.name, sample.species, sample.system, self._n_elements)

@@ -99,9 +99,8 @@ def train(config, data_folder=None, check=False, quiet=False):
     kinds = {"ridge": RidgeTraining, "network": NetworkTraining}
     training = kinds[model.head.type](problem) if has_energies(data.train[0]) else NoEnergies(problem)
     plan = {**describe(config, data, spreads), **training.plan()}
-    responding = None
-    if config.targets:
-        responding = (ResponseTraining if config.response.head is None else NetworkResponseTraining)(problem)
+    kind = ResponseTraining if config.response.head is None else NetworkResponseTraining
+    responding = kind(problem) if config.targets else None
     if responding is not None:
         plan.update(responding.plan())
     progress.say("\n".join(f"{key}: {value}" for key, value in plan.items()))

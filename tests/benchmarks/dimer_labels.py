@@ -1,7 +1,7 @@
 """Polarizabilities of water dimers at three cheap levels of theory, for the published dimers and for many between them.
 
 ``ASE_LODE_DATA=FOLDER python tests/benchmarks/dimer_labels.py [N]`` labels the published dimers, then new ones until
-there are N (0.8 and 1.2 s each on one core), and writes ``results/dimer_labels.npz`` every minute; interrupted, run it
+there are N (1.2 s each on one core), and writes ``results/dimer_labels.npz`` every minute; interrupted, run it
 again. It needs ``pip install -e .[label] basis-set-exchange``. The file holds no structures: new ones are made of the
 published ones again, and a number of each says whether that worked.
 

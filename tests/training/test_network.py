@@ -190,7 +190,7 @@ def test_learned_charges_add_up_to_the_total_charge(problem):
 def optimiser(problem, held=True):
     network, samples, weights, sizes = problem
     loss = Loss(network, Scales(0.7, 1.3, 0.2))
-    return Optimiser(network, model().head, loss, samples[:2], samples[2:] if held else [], sizes, 0, Progress(True), 1)
+    return Optimiser(network, model().head, loss, samples[:2], samples[2:] if held else [], sizes, 0, Progress(True))
 
 
 class Stopped(Exception):
