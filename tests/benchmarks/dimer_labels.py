@@ -1,40 +1,29 @@
-"""Polarizabilities of water dimers at three cheap levels of theory, for the published dimers and for many between them.
+"""Polarizabilities of water dimers at two cheap levels of theory, for the published dimers and for many new ones.
 
-``ASE_LODE_DATA=FOLDER python tests/benchmarks/dimer_labels.py [N]`` labels the published dimers, then new ones until
-there are N (1.2 s each on one core), and writes ``results/dimer_labels.npz`` every minute; interrupted, run it
-again. It needs ``pip install -e .[label] basis-set-exchange``. The file holds no structures: new ones are made of the
-published ones again, and a number of each says whether that worked.
+``ASE_LODE_DATA=FOLDER python tests/benchmarks/dimer_labels.py N`` labels the published dimers and the first N that
+`dimer_draws.py` draws (1.2 s each on one core), and writes ``results/dimer_labels.npz`` every minute; interrupted, run
+it again. It needs ``pip install -e .[label] basis-set-exchange``. The file holds positions of the new dimers alone.
 
 Hartree-Fock responds exactly, by its orbital Hessian; MP2 in finite fields, whose orbitals the same Hessian relaxes.
-Both with density fitting. A sum of the three levels follows CCSD/d-aug-cc-pVTZ, which takes hours a dimer, to 2 % of
+Both with density fitting. A sum of both follows CCSD/d-aug-cc-pVTZ, which takes hours a dimer, to 2 % of
 the spread (`dimer_levels.py`).
 """
 
 import os
 import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
-import ase.io
 import numpy as np
+from dimer_draws import DIMERS, MONOMERS, SYMBOLS, Draws, read
 from scipy.linalg import cho_factor, cho_solve
-from scipy.spatial.distance import pdist
-from water_pairs import distances, permutations
+from threadpoolctl import threadpool_limits
 
 RESULTS = Path(__file__).parent / "results" / "dimer_labels.npz"
-DATA = "dielectric/water_dimer_train.xyz"
-SYMBOLS = ["O", "H", "H", "O", "H", "H"]
 #: The levels, in the order of the labels.
-LEVELS = "HF/aug-cc-pVDZ", "MP2/aug-cc-pVDZ", "HF/d-aug-cc-pVDZ"
-FITTING = "aug-cc-pvdz-jkfit"
-#: A new dimer lies on the line through a published one and one of its nearest, up to a fifth beyond either, with noise
-#: of so many Å; none has atoms closer than the last.
-NEAREST, BEYOND, NOISE, CLOSEST = 10, 0.2, 0.02, 0.7
-SEED, CANDIDATES = 1, 20_000
-#: Weights with which structures are laid upon each other, roots of masses.
-WEIGHTS = np.array([4.0, 1.0, 1.0, 4.0, 1.0, 1.0])
-#: Mean squares that differ by less count as equal, Å².
-EQUAL = 1e-9
+LEVELS = "HF/d-aug-cc-pVDZ", "MP2/d-aug-cc-pVDZ"
+BASIS, FITTING = "d-aug-cc-pvdz", "aug-cc-pvdz-jkfit"
 #: Field of the differences, atomic units: 4th derivatives add 0.1 % of the spread, rounding less.
 FIELD = 0.003
 AXES = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1]])
@@ -42,55 +31,8 @@ AXES = AXES / np.linalg.norm(AXES, axis=1, keepdims=True)
 TO_TENSOR = np.linalg.pinv(np.einsum("ka,kb->kab", AXES, AXES).reshape(6, 9))
 #: Largest gradient by the orbitals that counts as relaxed, and steps to get there.
 RELAXED, STEPS = 1e-7, 4
-#: Projection whose value tells structures apart.
-FINGERPRINT = np.random.default_rng(0).standard_normal(18)
-
-
-def published():
-    """Positions of the published dimers, (structures, 6, 3)."""
-    return np.array([atoms.positions for atoms in ase.io.read(Path(os.environ["ASE_LODE_DATA"]) / DATA, ":")])
-
-
-def between(positions):
-    """New structures made of others, the same ones from the same.
-
-    Returns
-    -------
-    new : array, shape (structures, 6, 3)
-    parents : array of int, shape (structures, 2)
-        Of which two each is made.
-    """
-    images = np.stack([distances(positions[:, order]) for order in permutations()], axis=1)
-    squares = ((images[:, 0][:, None, None] - images) ** 2).sum(axis=-1).min(axis=-1)
-    np.fill_diagonal(squares, np.inf)
-    nearest = np.argsort(squares, axis=1)[:, :NEAREST]
-    rng, found, parents = np.random.default_rng(SEED), [], []
-    for _ in range(CANDIDATES):
-        i = rng.integers(len(positions))
-        j = nearest[i, rng.integers(NEAREST)]
-        other, share = laid_upon(positions[j], positions[i]), rng.uniform(-BEYOND, 1 + BEYOND)
-        new = positions[i] + share * (other - positions[i]) + NOISE * rng.standard_normal((6, 3))
-        if pdist(new).min() > CLOSEST:
-            found.append(new)
-            parents.append((i, j))
-    return np.array(found), np.array(parents)
-
-
-def laid_upon(one, other):
-    """The structure turned, mirrored and with like atoms exchanged so that it is closest to another.
-
-    Kabsch, Acta Cryst. A32, 922 (1976). Of several that are equally close, as beside a symmetric structure, the first.
-    """
-    share = WEIGHTS / WEIGHTS.sum()
-    centre, found = share @ other, []
-    for order in permutations():
-        for sign in (1, -1):
-            moved = sign * (one[order] - share @ one[order])
-            u, _, v = np.linalg.svd((share[:, None] * moved).T @ (other - centre))
-            moved = moved @ u @ np.diag([1, 1, np.sign(np.linalg.det(u @ v))]) @ v + centre
-            found.append((np.sum(share[:, None] * (moved - other) ** 2), moved))
-    least = min(error for error, _ in found)
-    return next(moved for error, moved in found if error < least + EQUAL)
+#: Dimers of the published ones that are held back from everything, drawing included.
+HELD, REST = np.split(np.random.default_rng(0).permutation(800), [80])
 
 
 class HartreeFock:
@@ -100,13 +42,12 @@ class HartreeFock:
     ----------
     positions : array, shape (6, 3)
         Å.
-    basis : str
     """
 
-    def __init__(self, positions, basis):
+    def __init__(self, positions):
         from pyscf import gto, lib, scf
 
-        molecule = gto.M(atom=list(zip(SYMBOLS, positions)), basis=basis, verbose=0)
+        molecule = gto.M(atom=list(zip(SYMBOLS, positions)), basis=BASIS, verbose=0)
         field = scf.RHF(molecule).density_fit(auxbasis=FITTING)
         field.conv_tol = 1e-11
         field.kernel()
@@ -197,58 +138,21 @@ def _aligned(orbitals, rows):
 
 
 def labels(positions):
-    """Polarizabilities at all levels in bohr³, (3, 3, 3); not a number where one of them fails."""
+    """Polarizabilities at both levels in bohr³, (2, 3, 3); not a number where one of them fails."""
     try:
-        small = HartreeFock(positions, "aug-cc-pvdz")
-        return np.array([small.polarizability, small.mp2_polarizability(),
-                         HartreeFock(positions, "d-aug-cc-pvdz").polarizability])
+        molecule = HartreeFock(positions)
+        return np.array([molecule.polarizability, molecule.mp2_polarizability()])
     except RuntimeError as error:
         print(f"left out: {error}", file=sys.stderr)
-        return np.full((3, 3, 3), np.nan)
+        return np.full((2, 3, 3), np.nan)
 
 
 def load():
-    """What there is: labels of the published dimers, and labels, numbers and fingerprints of new ones."""
+    """Labels of the published dimers, and positions and labels of the new ones."""
     if RESULTS.is_file():
         with np.load(RESULTS) as content:
             return dict(content)
-    empty = np.zeros((0, 3, 3, 3))
-    return {"published": empty, "new": empty, "number": np.zeros(0, int), "fingerprint": np.zeros(0)}
-
-
-def labelled():
-    """Positions, parents and labels of the new dimers that have some; labels of the published ones.
-
-    Raises
-    ------
-    ValueError
-        The new dimers are not those that were labelled.
-    """
-    known, (new, parents) = load(), between(published())
-    new, parents = new[known["number"]], parents[known["number"]]
-    if abs(new.reshape(len(new), 18) @ FINGERPRINT - known["fingerprint"]).max() > 1e-5:
-        raise ValueError(f"{DATA} makes other dimers than those of {RESULTS.name}; label them anew.")
-    kept = np.isfinite(known["new"]).all(axis=(1, 2, 3))
-    return new[kept], parents[kept], known["new"][kept], known["published"]
-
-
-def main(wanted):
-    known, positions = load(), published()
-    (new, _), saved = between(positions), time.time()
-    while True:
-        if len(known["published"]) < len(positions):
-            found = labels(positions[len(known["published"])])
-            known["published"] = np.concatenate([known["published"], found[None]])
-        elif len(known["new"]) < wanted:
-            number = np.setdiff1d(np.arange(len(new)), known["number"])[0]
-            known["new"] = np.concatenate([known["new"], labels(new[number])[None]])
-            known["number"] = np.append(known["number"], number)
-            known["fingerprint"] = np.append(known["fingerprint"], new[number].ravel() @ FINGERPRINT)
-        else:
-            return save(known)
-        if time.time() - saved > 60:
-            save(known)
-            saved = time.time()
+    return {"published": np.zeros((0, 2, 3, 3)), "positions": np.zeros((0, 6, 3)), "new": np.zeros((0, 2, 3, 3))}
 
 
 def save(known):
@@ -256,6 +160,32 @@ def save(known):
     draft = RESULTS.with_suffix(".draft.npz")
     np.savez_compressed(draft, **known)
     os.replace(draft, RESULTS)
+
+
+def one_thread():
+    """Each worker has a core of its own."""
+    from pyscf import lib
+
+    lib.num_threads(1)
+    threadpool_limits(1)
+
+
+def main(wanted):
+    known, (positions, energies) = load(), read(DIMERS)
+    draws = Draws((positions[REST], energies[REST]), read(MONOMERS))
+    new = np.array([draws[number] for number in range(len(known["new"]), wanted)]).reshape(-1, 6, 3)
+    missing, saved = np.concatenate([positions[len(known["published"]):], new]), time.time()
+    with get_context("spawn").Pool(os.cpu_count(), one_thread) as pool:
+        for one, found in zip(missing, pool.imap(labels, missing)):
+            if len(known["published"]) < len(positions):
+                known["published"] = np.concatenate([known["published"], found[None]])
+            else:
+                known["positions"] = np.concatenate([known["positions"], one[None]])
+                known["new"] = np.concatenate([known["new"], found[None]])
+            if time.time() - saved > 60:
+                save(known)
+                saved = time.time()
+    save(known)
 
 
 if __name__ == "__main__":
