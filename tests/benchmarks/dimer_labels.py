@@ -2,7 +2,7 @@
 
 ``ASE_LODE_DATA=FOLDER python tests/benchmarks/dimer_labels.py N`` labels the published dimers and the first N that
 `dimer_draws.py` draws (1.2 s each on one core), and writes ``results/dimer_labels.npz`` every minute; interrupted, run
-it again. It needs ``pip install -e .[label] basis-set-exchange``. The file holds positions of the new dimers alone.
+it again. It needs ``pip install -e .[label] basis-set-exchange``. The file holds positions only of the new dimers.
 
 Hartree-Fock responds exactly, by its orbital Hessian; MP2 in finite fields, whose orbitals the same Hessian relaxes.
 Both with density fitting. A sum of both follows CCSD/d-aug-cc-pVTZ, which takes hours a dimer, to 2 % of
@@ -12,6 +12,7 @@ the spread (`dimer_levels.py`).
 import os
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -31,7 +32,7 @@ AXES = AXES / np.linalg.norm(AXES, axis=1, keepdims=True)
 TO_TENSOR = np.linalg.pinv(np.einsum("ka,kb->kab", AXES, AXES).reshape(6, 9))
 #: Largest gradient by the orbitals that counts as relaxed, and steps to get there.
 RELAXED, STEPS = 1e-7, 4
-#: Dimers of the published ones that are held back from everything, drawing included.
+#: Published dimers that are held back, from drawing too, as in `response_limits.py`; and the others.
 HELD, REST = np.split(np.random.default_rng(0).permutation(800), [80])
 
 
@@ -142,7 +143,7 @@ def labels(positions):
     try:
         molecule = HartreeFock(positions)
         return np.array([molecule.polarizability, molecule.mp2_polarizability()])
-    except RuntimeError as error:
+    except (RuntimeError, np.linalg.LinAlgError) as error:
         print(f"left out: {error}", file=sys.stderr)
         return np.full((2, 3, 3), np.nan)
 
@@ -173,10 +174,10 @@ def one_thread():
 def main(wanted):
     known, (positions, energies) = load(), read(DIMERS)
     draws = Draws((positions[REST], energies[REST]), read(MONOMERS))
-    new = np.array([draws[number] for number in range(len(known["new"]), wanted)]).reshape(-1, 6, 3)
+    new = np.array([draws.draw(number) for number in range(len(known["new"]), wanted)]).reshape(-1, 6, 3)
     missing, saved = np.concatenate([positions[len(known["published"]):], new]), time.time()
-    with get_context("spawn").Pool(os.cpu_count(), one_thread) as pool:
-        for one, found in zip(missing, pool.imap(labels, missing)):
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), one_thread) as pool:
+        for one, found in zip(missing, pool.map(labels, missing)):
             if len(known["published"]) < len(positions):
                 known["published"] = np.concatenate([known["published"], found[None]])
             else:
@@ -189,4 +190,4 @@ def main(wanted):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    main(int(sys.argv[1]))
