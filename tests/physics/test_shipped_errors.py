@@ -8,6 +8,7 @@ import pytest
 
 from ase_lode import load_potential
 from ase_lode.models.baseline import compositions
+from ase_lode.training.metrics import compare
 from ase_lode.training.progress import Progress
 from ase_lode.training.train import read_data, read_training
 
@@ -45,3 +46,15 @@ def test_errors_are_a_fraction_of_the_trivial_model(name):
 
     assert rms(found) < SHARE * rms(trivial)
     assert rms(forces) < SHARE * rms(zero)
+
+
+def test_polarizabilities_of_water_clusters():
+    """Within 2 % of the spread of each: molecules, dimers, protonated dimers."""
+    if not os.environ.get("ASE_LODE_DATA"):
+        pytest.skip("set ASE_LODE_DATA to the folder of reference data to run this test")
+    config, folder = read_training(POTENTIALS / "water-clusters-response" / "train.yaml")
+    held = read_data(config, folder, None, Progress(quiet=True)).held
+    potential = load_potential("water-clusters-response")
+    for n_atoms in (3, 6, 7):
+        errors = compare(potential, [s for s in held if len(s) == n_atoms]).summary()["polarizability"]
+        assert errors["percent_of_spread"] < 2
