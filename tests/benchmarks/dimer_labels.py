@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from dimer_draws import DIMERS, MONOMERS, SYMBOLS, Draws, read
+from response_limits import split
 from scipy.linalg import cho_factor, cho_solve
 from threadpoolctl import threadpool_limits
 
@@ -32,8 +33,6 @@ AXES = AXES / np.linalg.norm(AXES, axis=1, keepdims=True)
 TO_TENSOR = np.linalg.pinv(np.einsum("ka,kb->kab", AXES, AXES).reshape(6, 9))
 #: Largest gradient by the orbitals that counts as relaxed, and steps to get there.
 RELAXED, STEPS = 1e-7, 4
-#: Published dimers that are held back, from drawing too, as in `response_limits.py`; and the others.
-HELD, REST = np.split(np.random.default_rng(0).permutation(800), [80])
 
 
 class HartreeFock:
@@ -173,7 +172,8 @@ def one_thread():
 
 def main(wanted):
     known, (positions, energies) = load(), read(DIMERS)
-    draws = Draws((positions[REST], energies[REST]), read(MONOMERS))
+    _, rest = split(len(positions))
+    draws = Draws((positions[rest], energies[rest]), read(MONOMERS))
     new = np.array([draws.draw(number) for number in range(len(known["new"]), wanted)]).reshape(-1, 6, 3)
     missing, saved = np.concatenate([positions[len(known["published"]):], new]), time.time()
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), one_thread) as pool:

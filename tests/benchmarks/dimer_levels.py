@@ -14,13 +14,11 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from dimer_draws import DIMERS, SYMBOLS
-from dimer_labels import HELD, LEVELS, REST, load
+from dimer_labels import LEVELS, load
 from response import BOHR
-from response_limits import WIDE, polarizabilities, potential, rms, spread, structures
+from response_limits import WIDE, polarizabilities, potential, rms, split, spread, structures
 from water_pairs import distances, permutations
 
-#: Of the published dimers that are not held back.
-VALIDATING, FITTED = np.split(REST, [len(HELD)])
 RESULTS = Path(__file__).parent / "results" / "dimer_levels.md"
 DATA = Path(__file__).parents[2] / "md_examples" / "data" / "water_dimers.extxyz.gz"
 #: The ridge that learns the remainder: wide and coarse, the best of `response_limits.py`.
@@ -59,59 +57,63 @@ def reach(positions, others):
     return np.median(np.sqrt(np.maximum(nearest, 0.0)))
 
 
-def coverage(images, new):
-    """Lines: how near to the held dimers come as many published and new ones."""
-    positions = np.array([atoms.positions for atoms in images])
+def coverage(held, rest, new):
+    """Lines: how near to positions held back come as many published and new ones."""
     lines = ["| nearest of | published | new |", "|---:|---:|---:|"]
     for count in (180, 360, 720, len(new) // 4, len(new)):
-        near = f"{reach(positions[HELD], positions[REST[:count]]):.3f}" if count <= len(REST) else ""
-        lines.append(f"| {count:,} | {near} | {reach(positions[HELD], new[:count]):.3f} |")
+        near = f"{reach(held, rest[:count]):.3f}" if count <= len(rest) else ""
+        lines.append(f"| {count:,} | {near} | {reach(held, new[:count]):.3f} |")
     return lines
 
 
-def save(new, tensors):
+def save(new):
     """The new dimers, nine components in bohr³ as in the published files."""
-    images = with_tensors(new, np.round(tensors / BOHR**3, 5).reshape(-1, 9))
-    ase.io.write(DATA, images, format="extxyz")
+    tensors = np.round(polarizabilities(new) / BOHR**3, 5).reshape(-1, 9)
+    ase.io.write(DATA, with_tensors(new, tensors), format="extxyz")
+
+
+def taken(images, indices):
+    return [images[k] for k in indices]
 
 
 def main():
     images = structures(DIMERS, "alpha", BOHR**3, True)
     tensors, size = polarizabilities(images), spread(polarizabilities(images))
-    known = load()
-    labelled = np.isfinite(known["new"][:STEPS[0][0]]).all(axis=(1, 2, 3)).nonzero()[0]
-    levels, more = known["published"] * BOHR**3, known["new"][labelled] * BOHR**3
-    new = [Atoms(SYMBOLS, one) for one in known["positions"][labelled]]
-    weights = np.linalg.lstsq(np.moveaxis(levels[FITTED], 1, -1).reshape(-1, len(LEVELS)), tensors[FITTED].ravel())[0]
+    known, (held, rest) = load(), split(len(images))
+    validating, fitted = np.split(rest, [len(held)])
+    count = STEPS[0][0]
+    positions, levels, more = known["positions"][:count], known["published"] * BOHR**3, known["new"][:count] * BOHR**3
+    weights = np.linalg.lstsq(np.moveaxis(levels[fitted], 1, -1).reshape(-1, len(LEVELS)), tensors[fitted].ravel())[0]
     left = tensors - combined(levels, weights)
-    remainder = potential(*(with_tensors([images[k] for k in part], left[part]) for part in (FITTED, VALIDATING)),
-                          **REMAINDER)
-    fitted, validating, held = ([images[k] for k in part] for part in (FITTED, VALIDATING, HELD))
-    taught = combined(more, weights) + responses(remainder, new)
-    save(new, taught)
-    new = with_tensors(new, taught)
+    lacking = with_tensors(images, left)
+    remainder = potential(taken(lacking, fitted), taken(lacking, validating), **REMAINDER)
+    new = [Atoms(SYMBOLS, one) for one in positions]
+    new = with_tensors(new, combined(more, weights) + responses(remainder, new))
+    save(new)
+    judged = taken(images, held)
 
     def percent(errors):
         return 100 * rms(errors) / size
 
     lines = []
     for count, steps in STEPS:
-        part = new[:count]
-        network = potential(fitted + part, validating, density=DENSITY, head={**HEAD, "steps": steps})
-        lines.append(f"| network, {len(fitted)} published and {len(part):,} new dimers, {steps:,} steps | "
-                     f"{percent(responses(network, held) - tensors[HELD]):.2f} |")
+        network = potential(taken(images, fitted) + new[:count], taken(images, validating), density=DENSITY,
+                            head={**HEAD, "steps": steps})
+        lines.append(f"| network, {len(fitted)} published and {count:,} new dimers, {steps:,} steps | "
+                     f"{percent(responses(network, judged) - tensors[held]):.2f} |")
         print(lines[-1], file=sys.stderr, flush=True)
     named = " + ".join(f"{weight:.3f} {level}" for weight, level in zip(weights, LEVELS))
     RESULTS.write_text("\n".join([
         "# Water dimers from several levels of theory", "", "Written by `python tests/benchmarks/dimer_levels.py`.", "",
         f"Coupled cluster ≈ {named}. Percent of the spread of the polarizability, {size:.3f} Å³, "
         f"on {len(held)} dimers held back:", "", "| | % |", "|---|---:|",
-        f"| left over by the sum of levels | {percent(left[HELD]):.2f} |",
+        f"| left over by the sum of levels | {percent(left[held]):.2f} |",
         f"| the same, learned by a ridge from {len(fitted)} dimers | "
-        f"{percent(responses(remainder, held) - left[HELD]):.2f} |", *lines, "",
+        f"{percent(responses(remainder, judged) - left[held]):.2f} |", *lines, "",
         "Median distance from the dimers held back to the nearest of so many others, with the lengths of "
         "`water_pairs.py`:", "",
-        *coverage(images, known["positions"][labelled])]) + "\n", encoding="utf-8")
+        *coverage(*(np.array([atoms.positions for atoms in taken(images, part)]) for part in (held, rest)),
+                  positions)]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

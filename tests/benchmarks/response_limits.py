@@ -89,9 +89,14 @@ def recipe(images, **settings):
     return predict
 
 
+def split(count):
+    """Indices of the tenth of so many structures that is held back, and of the rest."""
+    return np.split(np.random.default_rng(0).permutation(count), [count // 10])
+
+
 def curve(predict, images, shares=SHARES):
     """Errors on a tenth of the structures by the number of fitted ones, (held, 3, 3), and which are held."""
-    held, rest = np.split(np.random.default_rng(0).permutation(len(images)), [len(images) // 10])
+    held, rest = split(len(images))
     counts = [round(share * len(rest)) for share in shares]
     expected = polarizabilities([images[k] for k in held])
     return {count: predict(rest[:count], held) - expected for count in counts}, held
