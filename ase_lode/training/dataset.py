@@ -3,7 +3,10 @@
 import difflib
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -115,10 +118,10 @@ def read_atoms(path) -> Iterator:
         raise DataError(f"Data file '{path}' does not exist.")
     count = 0
     try:
-        source = _database_rows(path) if path.suffix == ".db" else ase.io.iread(path, index=":")
-        for atoms in source:
-            yield atoms
-            count += 1
+        with _unpacked(path) as file:
+            for atoms in _database_rows(file) if file.suffix == ".db" else ase.io.iread(file, index=":"):
+                yield atoms
+                count += 1
     except LODEError:
         raise
     except Exception as error:  # ASE's readers raise whatever a damaged file provokes
@@ -126,6 +129,22 @@ def read_atoms(path) -> Iterator:
         raise DataError(f"Cannot read structure {count} of {path}: {reason}.") from None
     if count == 0:
         raise DataError(f"{path} holds no structures.")
+
+
+@contextmanager
+def _unpacked(path):
+    """The file, or an unpacked copy: readers seek, and seeking back in a packed file unpacks it from its start."""
+    from ase.io.formats import get_compression, open_with_compression
+
+    name, compression = get_compression(path.name)
+    if compression is None:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / name
+        with open_with_compression(str(path), "rb") as source, open(copy, "wb") as target:
+            shutil.copyfileobj(source, target)
+        yield copy
 
 
 def _database_rows(path):

@@ -1,5 +1,8 @@
 """Every trap of real files: moved keys, units, constraints, zero cells, missing labels, and splits that keep apart."""
 
+import gzip
+import importlib
+
 import ase.db
 import ase.io
 import numpy as np
@@ -120,6 +123,27 @@ def test_damaged_files_give_one_clear_error(tmp_path, content):
     path.write_text(content)
     with pytest.raises(DataError, match=r"a\.xyz"):
         list(read_atoms(path))
+
+
+@pytest.mark.parametrize("module, suffix", [("gzip", "gz"), ("bz2", "bz2"), ("lzma", "xz")])
+def test_packed_files_read_like_plain_ones(tmp_path, module, suffix):
+    path = tmp_path / f"a.xyz.{suffix}"
+    frames = [Atoms("OH", positions=[[0, 0, 0], [0, 0, 1 + k]], info={"energy": k}) for k in range(3)]
+    ase.io.write(tmp_path / "a.xyz", frames, format="extxyz")
+    packed = importlib.import_module(module).compress((tmp_path / "a.xyz").read_bytes())
+    path.write_bytes(packed)
+    assert [(atoms.get_distance(0, 1), labels_of(atoms)["energy"]) for atoms in read_atoms(path)] == [
+        (1, 0), (2, 1), (3, 2)]
+    path.write_bytes(packed[:len(packed) // 2])
+    with pytest.raises(DataError, match=rf"a\.xyz\.{suffix}"):
+        list(read_atoms(path))
+
+
+def test_packed_databases_keep_their_keys(tmp_path):
+    with ase.db.connect(tmp_path / "a.db") as store:
+        store.write(water(), dft=-3.5)
+    (tmp_path / "a.db.gz").write_bytes(gzip.compress((tmp_path / "a.db").read_bytes()))
+    assert [labels_of(atoms)["dft"] for atoms in read_atoms(tmp_path / "a.db.gz")] == [-3.5]
 
 
 def test_files_are_found_beside_the_config_and_in_the_data_folder(tmp_path, monkeypatch):
