@@ -1,8 +1,9 @@
 """Polarizabilities of water dimers at two cheap levels of theory, for the published dimers and for many new ones.
 
-``ASE_LODE_DATA=FOLDER python tests/benchmarks/dimer_labels.py N`` labels the published dimers and the first N that
-`dimer_draws.py` draws (1.2 s each on one core), and writes ``results/dimer_labels.npz`` every minute; interrupted, run
-it again. It needs ``pip install -e .[label] basis-set-exchange``. The file holds positions only of the new dimers.
+``ASE_LODE_DATA=FOLDER python tests/benchmarks/dimer_labels.py`` labels the published dimers, the first that
+`dimer_draws.py` draws and those that `dimer_choice.py` chose of the later ones (1.2 s each on one core), and writes
+``results/dimer_labels.npz`` every minute; interrupted, run it again. It needs ``pip install -e .[label]
+basis-set-exchange``. The file holds positions only of the new dimers.
 
 Hartree-Fock responds exactly, by its orbital Hessian; MP2 in finite fields, whose orbitals the same Hessian relaxes.
 Both with density fitting. A sum of both follows CCSD/d-aug-cc-pVTZ, which takes hours a dimer, to 2 % of
@@ -23,6 +24,9 @@ from scipy.linalg import cho_factor, cho_solve
 from threadpoolctl import threadpool_limits
 
 RESULTS = Path(__file__).parent / "results" / "dimer_labels.npz"
+#: How many dimers are labelled as drawn, and the file of the numbers of those chosen of the later ones.
+DRAWN = 6_627
+CHOSEN = Path(__file__).parent / "results" / "dimer_choice.npy"
 #: The levels, in the order of the labels.
 LEVELS = "HF/d-aug-cc-pVDZ", "MP2/d-aug-cc-pVDZ"
 BASIS, FITTING = "d-aug-cc-pvdz", "aug-cc-pvdz-jkfit"
@@ -148,11 +152,12 @@ def labels(positions):
 
 
 def load():
-    """Labels of the published dimers, and positions and labels of the new ones."""
+    """Labels of the published dimers, and numbers, positions and labels of the new ones."""
     if RESULTS.is_file():
         with np.load(RESULTS) as content:
             return dict(content)
-    return {"published": np.zeros((0, 2, 3, 3)), "positions": np.zeros((0, 6, 3)), "new": np.zeros((0, 2, 3, 3))}
+    return {"published": np.zeros((0, 2, 3, 3)), "numbers": np.zeros(0, int), "positions": np.zeros((0, 6, 3)),
+            "new": np.zeros((0, 2, 3, 3))}
 
 
 def save(known):
@@ -170,19 +175,26 @@ def one_thread():
     threadpool_limits(1)
 
 
-def main(wanted):
-    known, (positions, energies) = load(), read(DIMERS)
+def draws():
+    """The new dimers, from the published ones that are not held back."""
+    positions, energies = read(DIMERS)
     _, rest = split(len(positions))
-    draws = Draws((positions[rest], energies[rest]), read(MONOMERS))
-    new = np.array([draws.draw(number) for number in range(len(known["new"]), wanted)]).reshape(-1, 6, 3)
-    missing, saved = np.concatenate([positions[len(known["published"]):], new]), time.time()
+    return Draws((positions[rest], energies[rest]), read(MONOMERS))
+
+
+def main():
+    known, (positions, _), drawn = load(), read(DIMERS), draws()
+    wanted = [*range(DRAWN), *(np.load(CHOSEN) if CHOSEN.is_file() else [])]
+    numbers = sorted(set(wanted) - set(known["numbers"]), key=wanted.index)
+    new = np.array([drawn.draw(number) for number in numbers]).reshape(-1, 6, 3)
+    published, saved = positions[len(known["published"]):], time.time()
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), one_thread) as pool:
-        for one, found in zip(missing, pool.map(labels, missing)):
-            if len(known["published"]) < len(positions):
+        for done, found in enumerate(pool.map(labels, [*published, *new]), start=-len(published)):
+            if done < 0:
                 known["published"] = np.concatenate([known["published"], found[None]])
             else:
-                known["positions"] = np.concatenate([known["positions"], one[None]])
-                known["new"] = np.concatenate([known["new"], found[None]])
+                for name, value in (("numbers", numbers[done]), ("positions", new[done]), ("new", found)):
+                    known[name] = np.concatenate([known[name], np.array(value)[None]])
             if time.time() - saved > 60:
                 save(known)
                 saved = time.time()
@@ -190,4 +202,4 @@ def main(wanted):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main()

@@ -3,30 +3,59 @@
 ``ASE_LODE_DATA=FOLDER python tests/benchmarks/dimer_levels.py`` writes ``results/dimer_levels.md`` and the new dimers
 with their labels, ``md_examples/data/water_dimers.extxyz.gz``. The cheap levels of `dimer_labels.py`, weighted to suit
 the coupled-cluster labels, leave a remainder that a ridge of responses learns from these; both together label the new
-dimers, which a network learns with the published ones. A tenth of the published dimers, that of `response_limits.py`,
+dimers, which a network learns with the published ones and with monomers. Molecules farther apart than its cutoff act
+on each other through a field whose sources it learns. A tenth of the published dimers, that of `response_limits.py`,
 is held back from all of it and judges; another tenth validates: strengths and the best step are chosen on it.
+
+From nothing: `dimer_labels.py`, `dimer_choice.py`, `dimer_labels.py` again, then this.
 """
 
 import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import ase.io
 import numpy as np
 from ase import Atoms
-from dimer_draws import DIMERS, SYMBOLS
-from dimer_labels import LEVELS, load
+from dimer_draws import DIMERS, MONOMERS, SYMBOLS
+from dimer_labels import DRAWN, LEVELS, load
 from response import BOHR
-from response_limits import WIDE, polarizabilities, potential, rms, split, spread, structures
+from response_limits import DISTANCES, WIDE, polarizabilities, potential, rms, split, spread, structures
 from water_pairs import distances, permutations
+
+from ase_lode.parallel import available_threads
 
 RESULTS = Path(__file__).parent / "results" / "dimer_levels.md"
 DATA = Path(__file__).parents[2] / "md_examples" / "data" / "water_dimers.extxyz.gz"
+#: Of the labels in bohr³.
+DECIMALS = 5
 #: The ridge that learns the remainder: wide and coarse, the best of `response_limits.py`.
 REMAINDER = {"density": {"cutoff": WIDE, "max_angular": 2}}
-#: The network, wider than the default (with 757 new dimers: errors of 1.9 for 2.2 %), and numbers of new dimers, all
-#: that are used first, with the steps of the optimiser.
-DENSITY, HEAD = {"cutoff": 5.5, "max_radial": 8}, {"type": "network", "channels": 48, "hidden": [96, 48]}
-STEPS = (6_627, 40_000), (1_000, 10_000)
+#: The networks' density, and the head of those that are wider than the default.
+DENSITY = {"cutoff": 5.5, "max_radial": 8}
+WIDE_HEAD = {"channels": 48, "hidden": [96, 48]}
+
+
+class Settings(NamedTuple):
+    """A network: steps of the optimiser; whether it learns chosen dimers, monomers; exponent of its field; if wide.
+
+    Molecules answer each other's induced dipoles, as 1/R³ and along R, whatever they are turned to. Sources of 1/r
+    add up to the charge, nothing in a neutral molecule, whose own field falls off faster and turns with it; those of
+    1/r² are free.
+    """
+
+    steps: int
+    chosen: bool = True
+    monomers: bool = True
+    field: int | None = 2
+    wide: bool = True
+
+
+#: As `water-clusters-response`, then what each part is worth with fewer steps.
+NETWORKS = (Settings(40_000), Settings(5_000), Settings(5_000, chosen=False), Settings(5_000, monomers=False),
+            Settings(5_000, field=None), Settings(5_000, field=1), Settings(5_000, wide=False))
 
 
 def combined(levels, weights):
@@ -68,52 +97,124 @@ def coverage(held, rest, new):
 
 def save(new):
     """The new dimers, nine components in bohr³ as in the published files."""
-    tensors = np.round(polarizabilities(new) / BOHR**3, 5).reshape(-1, 9)
-    ase.io.write(DATA, with_tensors(new, tensors), format="extxyz")
+    ase.io.write(DATA, with_tensors(new, (polarizabilities(new) / BOHR**3).reshape(-1, 9).round(DECIMALS)),
+                 format="extxyz")
 
 
 def taken(images, indices):
     return [images[k] for k in indices]
 
 
+class Labelled:
+    """Published dimers and new ones with their labels.
+
+    Attributes
+    ----------
+    images, tensors, size
+        All published dimers, their polarizabilities (images, 3, 3) in Å³ and the spread of these.
+    held, validating, fitted : array of int
+        Which of them judge, validate and are fitted.
+    weights : array, shape (levels,)
+    left, corrected : array, shape (images or held, 3, 3)
+        What the weighted levels leave over, and what is left of that beside the ridge.
+    drawn, chosen, monomers : list of Atoms
+    """
+
+    def __init__(self):
+        known, self.images = load(), structures(DIMERS, "alpha", BOHR**3, True)
+        if len(known["published"]) < len(self.images) or not np.isfinite(known["published"]).all():
+            raise SystemExit("labels of published dimers are missing; run dimer_labels.py")
+        self.tensors = polarizabilities(self.images)
+        self.size = spread(self.tensors)
+        self.held, self.rest = split(len(self.images))
+        self.validating, self.fitted = np.split(self.rest, [len(self.held)])
+        levels, more = known["published"] * BOHR**3, known["new"] * BOHR**3
+        self.weights = np.linalg.lstsq(np.moveaxis(levels[self.fitted], 1, -1).reshape(-1, len(LEVELS)),
+                                       self.tensors[self.fitted].ravel())[0]
+        self.left = self.tensors - combined(levels, self.weights)
+        lacking = with_tensors(self.images, self.left)
+        remainder = potential(taken(lacking, self.fitted), taken(lacking, self.validating), **REMAINDER)
+        self.corrected = self.left[self.held] - responses(remainder, taken(self.images, self.held))
+        shapes = [Atoms(SYMBOLS, one) for one in known["positions"]]
+        tensors = combined(more, self.weights) + responses(remainder, shapes)
+        new = with_tensors(shapes, BOHR**3 * np.round(tensors / BOHR**3, DECIMALS))  # just as the file has them
+        usable = np.isfinite(tensors).all(axis=(1, 2))
+        self.drawn, self.chosen = (taken(new, np.flatnonzero(usable & inside))
+                                   for inside in (known["numbers"] < DRAWN, known["numbers"] >= DRAWN))
+        self.monomers = structures(MONOMERS, "alpha", BOHR**3, True)
+
+    def respond(self, networks, images):
+        """Polarizabilities of structures by networks, each trained in a process of its own."""
+        with ProcessPoolExecutor(available_threads(), get_context("spawn")) as pool:
+            jobs = [pool.submit(trained_responses, one, self._fitted(one), taken(self.images, self.validating), images)
+                    for one in networks]
+            for job in as_completed(jobs):
+                job.result()  # or what went wrong, before the others have ended
+                print(f"trained: {networks[jobs.index(job)]}", file=sys.stderr, flush=True)
+            return [job.result() for job in jobs]
+
+    def _fitted(self, network):
+        return (taken(self.images, self.fitted) + (self.monomers if network.monomers else []) + self.drawn
+                + (self.chosen if network.chosen else []))
+
+
+def trained_responses(network, fitted, validating, images):
+    """Polarizabilities of structures by a network."""
+    head = {"type": "network", "steps": network.steps, **(WIDE_HEAD if network.wide else {})}
+    fields = [{"exponent": network.field, "sources": "learned"}] if network.field else []
+    calc = potential(fitted, validating, density=DENSITY, fields=fields, head=head)
+    return responses(calc, images)
+
+
+def network_rows(errors, n_validating, percent):
+    """Lines: errors of the networks on validating dimers, the first, and on those held back."""
+    lines = ["| steps | chosen dimers | monomers | field | wide | validation, % | held back, % |",
+             "|---:|---|---|---|---|---:|---:|"]
+    for network, found in zip(NETWORKS, errors):
+        chosen, monomers, wide = ("yes" if part else "no" for part in (network.chosen, network.monomers, network.wide))
+        field = f"1/r^{network.field}" if network.field else "no"
+        lines.append(f"| {network.steps:,} | {chosen} | {monomers} | {field} | {wide} | {percent(found[:n_validating])} | "
+                     f"{percent(found[n_validating:])} |")
+    return lines
+
+
+def distance_rows(judged, errors, percent):
+    """Lines: errors of the first network by O-O distance."""
+    apart = np.array([atoms.get_distance(0, 3) for atoms in judged])
+    lines = ["| O-O, Å | dimers | % |", "|---|---:|---:|"]
+    for low, high in zip(DISTANCES, DISTANCES[1:]):
+        inside = (low <= apart) & (apart < high)
+        lines.append(f"| {low}-{high} | {inside.sum()} | {percent(errors[inside])} |")
+    return lines
+
+
 def main():
-    images = structures(DIMERS, "alpha", BOHR**3, True)
-    tensors, size = polarizabilities(images), spread(polarizabilities(images))
-    known, (held, rest) = load(), split(len(images))
-    validating, fitted = np.split(rest, [len(held)])
-    count = STEPS[0][0]
-    positions, levels, more = known["positions"][:count], known["published"] * BOHR**3, known["new"][:count] * BOHR**3
-    weights = np.linalg.lstsq(np.moveaxis(levels[fitted], 1, -1).reshape(-1, len(LEVELS)), tensors[fitted].ravel())[0]
-    left = tensors - combined(levels, weights)
-    lacking = with_tensors(images, left)
-    remainder = potential(taken(lacking, fitted), taken(lacking, validating), **REMAINDER)
-    new = [Atoms(SYMBOLS, one) for one in positions]
-    new = with_tensors(new, combined(more, weights) + responses(remainder, new))
-    save(new)
-    judged = taken(images, held)
+    known = Labelled()
+    save(known.drawn + known.chosen)
+    held, both = known.held, np.concatenate([known.validating, known.held])
+    errors = [found - known.tensors[both] for found in known.respond(NETWORKS, taken(known.images, both))]
 
     def percent(errors):
-        return 100 * rms(errors) / size
+        return f"{100 * rms(errors) / known.size:.2f}"
 
-    lines = []
-    for count, steps in STEPS:
-        network = potential(taken(images, fitted) + new[:count], taken(images, validating), density=DENSITY,
-                            head={**HEAD, "steps": steps})
-        lines.append(f"| network, {len(fitted)} published and {count:,} new dimers, {steps:,} steps | "
-                     f"{percent(responses(network, judged) - tensors[held]):.2f} |")
-        print(lines[-1], file=sys.stderr, flush=True)
-    named = " + ".join(f"{weight:.3f} {level}" for weight, level in zip(weights, LEVELS))
+    named = " + ".join(f"{weight:.3f} {level}" for weight, level in zip(known.weights, LEVELS))
+    places = np.array([atoms.positions for atoms in known.images])
     RESULTS.write_text("\n".join([
         "# Water dimers from several levels of theory", "", "Written by `python tests/benchmarks/dimer_levels.py`.", "",
-        f"Coupled cluster ≈ {named}. Percent of the spread of the polarizability, {size:.3f} Å³, "
+        f"Coupled cluster ≈ {named}. Percent of the spread of the polarizability, {known.size:.3f} Å³, "
         f"on {len(held)} dimers held back:", "", "| | % |", "|---|---:|",
-        f"| left over by the sum of levels | {percent(left[held]):.2f} |",
-        f"| the same, learned by a ridge from {len(fitted)} dimers | "
-        f"{percent(responses(remainder, judged) - left[held]):.2f} |", *lines, "",
-        "Median distance from the dimers held back to the nearest of so many others, with the lengths of "
+        f"| left over by the sum of levels | {percent(known.left[held])} |",
+        f"| the same, learned by a ridge from {len(known.fitted)} dimers | {percent(known.corrected)} |", "",
+        f"Networks learn {len(known.fitted)} published dimers and {len(known.drawn):,} new ones; "
+        f"{len(known.chosen):,} chosen ones (`dimer_choice.py`) and {len(known.monomers)} monomers where it says so. "
+        "Their best steps are chosen on the validating dimers:", "",
+        *network_rows(errors, len(known.validating), percent), "",
+        "The first on those held back, by distance:", "",
+        *distance_rows(taken(known.images, held), errors[0][len(known.validating):], percent), "",
+        "Median distance from the dimers held back to the nearest of so many others as drawn, with the lengths of "
         "`water_pairs.py`:", "",
-        *coverage(*(np.array([atoms.positions for atoms in taken(images, part)]) for part in (held, rest)),
-                  positions)]) + "\n", encoding="utf-8")
+        *coverage(places[held], places[known.rest], np.array([atoms.positions for atoms in known.drawn]))])
+        + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
