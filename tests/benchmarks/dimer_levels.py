@@ -172,9 +172,9 @@ def network_rows(errors, n_validating, percent):
              "|---:|---|---|---|---|---:|---:|"]
     for network, found in zip(NETWORKS, errors):
         chosen, monomers, wide = ("yes" if part else "no" for part in (network.chosen, network.monomers, network.wide))
-        field = f"1/r^{network.field}" if network.field else "no"
-        lines.append(f"| {network.steps:,} | {chosen} | {monomers} | {field} | {wide} | {percent(found[:n_validating])} | "
-                     f"{percent(found[n_validating:])} |")
+        parts = chosen, monomers, f"1/r^{network.field}" if network.field else "no", wide
+        both = percent(found[:n_validating]), percent(found[n_validating:])
+        lines.append(f"| {network.steps:,} | {' | '.join(parts + both)} |")
     return lines
 
 
