@@ -125,7 +125,10 @@ class LODECalculator(Calculator):
         return changes
 
     def get_property(self, name, atoms=None, allow_calculation=True):
-        """As of ASE, with a word on potentials that give their response alone."""
+        """As of ASE, with a word on what potentials give beyond it, or do not give."""
+        if name == "polarizability" and self._evaluator.response is not None:
+            raise PropertyNotImplementedError("ASE has no polarizabilities of calculators; take it from "
+                                              "calc.respond(atoms)['polarizability'].")
         if name in ENERGIES and self._evaluator.head is None:
             raise PropertyNotImplementedError(f"The potential '{self.potential.name}' gives its response alone, no "
                                               f"{name}; take that from another (in run_md with response=).")
@@ -167,7 +170,7 @@ class LODECalculator(Calculator):
         results, extras = self._respond(atoms, self._response_neighbors, born=False)
         return {**results, **extras}
 
-    def predict(self, structures, properties=("energy", "forces"), workers=None):
+    def predict(self, structures, properties=None, workers=None):
         """Results of many structures.
 
         Parameters
@@ -175,7 +178,8 @@ class LODECalculator(Calculator):
         structures : iterable of ase.Atoms
             Not changed; their own calculators are left alone.
         properties : sequence of str
-            From `implemented_properties`, and names of `extras`.
+            From `implemented_properties`, and names of `extras`; by default energy and forces, or, of a potential
+            without them, what `respond` gives.
         workers : int or str, optional
             Number of processes to start, or the address of a Dask scheduler; see `ase_lode.cluster.spread`.
 
@@ -191,6 +195,9 @@ class LODECalculator(Calculator):
         """
         known = [*self.implemented_properties, *(["energy_uncertainty", "forces_uncertainty"] * self._uncertainty),
                  *(["polarizability"] * (self._evaluator.response is not None))]
+        if properties is None:
+            properties = ("energy", "forces") if self._evaluator.head is not None else [
+                name for name in known if name != "born_effective_charges"]
         unknown = [name for name in properties if name not in known]
         if unknown:
             raise ConfigError(f"Properties {', '.join(unknown)} are not given by this calculator; choose from "

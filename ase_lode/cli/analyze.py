@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ase_lode.cli.command import HELP, Interval, Quiet, Summary, Trajectory, command, inline
+from ase_lode.errors import ConfigError
 
 analyze = typer.Typer(help="Analyse a trajectory.", **HELP)
 Response = Annotated[str | None, typer.Option("-p", "--potential", help="Potential that gives dipole and "
@@ -153,6 +154,8 @@ def _spectrum(trajectory, kind, potential, temperature_K, frame_fs, quiet, compu
     summary = Summary(f"analyze {kind}")
     respond = None
     if potential is not None:
+        if trajectory.suffix == ".csv":
+            raise ConfigError(f"{trajectory} is a log without positions; give the run's trajectory with -p.")
         from ase_lode.calculator import LODECalculator
 
         respond = LODECalculator(potential).respond

@@ -234,7 +234,8 @@ def power_spectrum(series, frame_fs):
         Fewer than 32 frames.
     """
     if len(series) < FEWEST:
-        raise ConfigError(f"A spectrum needs at least {FEWEST} frames; write the trajectory more often or run longer.")
+        raise ConfigError(f"A spectrum needs at least {FEWEST} frames, not {len(series)}; run longer, or write more of "
+                          "them (trajectory_interval, log_interval).")
     velocity = np.diff(series, axis=0) / frame_fs
     correlation = autocorrelation(velocity).sum(axis=1)[: len(velocity) // 2]
     window = np.cos(0.5 * np.pi * np.arange(len(correlation)) / len(correlation)) ** 2

@@ -116,7 +116,7 @@ def read_atoms(path) -> Iterator:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"Data file '{path}' does not exist.")
-    count = 0
+    count, file = 0, path
     try:
         with _unpacked(path) as file:
             for atoms in _database_rows(file) if file.suffix == ".db" else ase.io.iread(file, index=":"):
@@ -126,6 +126,7 @@ def read_atoms(path) -> Iterator:
         raise
     except Exception as error:  # ASE's readers raise whatever a damaged file provokes
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = reason.replace(str(file), path.name)  # not the unpacked copy, which is gone
         raise DataError(f"Cannot read structure {count} of {path}: {reason}.") from None
     if count == 0:
         raise DataError(f"{path} holds no structures.")

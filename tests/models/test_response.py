@@ -162,6 +162,9 @@ def test_properties_of_a_response_alone():
     assert set(calc.results) == {"dipole", "born_effective_charges"} and (calc.results["dipole"] == dipole).all()
     predicted, = calc.predict([molecule()], properties=("dipole", "polarizability"))
     assert (predicted["dipole"] == dipole).all() and predicted["polarizability"].shape == (3, 3)
+    assert set(calc.predict([molecule()])[0]) == {"dipole", "polarizability"}
+    with pytest.raises(PropertyNotImplementedError, match="respond"):
+        calc.get_property("polarizability", atoms)
 
 
 @pytest.mark.parametrize("kind, name", [("molecule", "dipole"), ("molecule", "born_effective_charges")])

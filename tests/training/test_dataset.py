@@ -2,6 +2,7 @@
 
 import gzip
 import importlib
+import tempfile
 
 import ase.db
 import ase.io
@@ -137,6 +138,10 @@ def test_packed_files_read_like_plain_ones(tmp_path, module, suffix):
     path.write_bytes(packed[:len(packed) // 2])
     with pytest.raises(DataError, match=rf"a\.xyz\.{suffix}"):
         list(read_atoms(path))
+    path.write_bytes(importlib.import_module(module).compress(b""))
+    with pytest.raises(DataError) as error:
+        list(read_atoms(path))
+    assert tempfile.gettempdir() not in str(error.value).replace(str(tmp_path), "")
 
 
 def test_packed_databases_keep_their_keys(tmp_path):
