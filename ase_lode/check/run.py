@@ -84,7 +84,7 @@ def check(calculator, structures=None, quiet=True):
     Raises
     ------
     ConfigError
-        No structures were given and none fit the calculator.
+        No structures were given and none fit the calculator, or a potential gives its response alone.
     """
     progress = Progress(quiet)
     with warnings.catch_warnings():

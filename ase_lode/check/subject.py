@@ -36,6 +36,9 @@ class Subject:
             raise ConfigError(f"The calculator cannot be {'copied' if instance else 'made'} ({error}); give a function "
                               "without arguments that makes it.") from error
         self.own = isinstance(self.calc, LODECalculator)
+        if self.own and not self.offers("energy"):
+            raise ConfigError(f"The potential '{self.calc.potential.name}' gives its response alone; the checks are of "
+                              "energies, forces and stresses.")
 
     def offers(self, name):
         """Whether the calculator lists a property."""

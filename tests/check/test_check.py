@@ -114,6 +114,11 @@ def test_a_calculator_that_cannot_be_copied():
         check(broken.CannotBeCopied(), [bulk("Cu")])
 
 
+def test_a_potential_without_energies():
+    with pytest.raises(ConfigError, match="response alone"):
+        check("water-response")
+
+
 def test_a_calculator_that_knows_nothing():
     with pytest.raises(ConfigError, match="none of the structures"):
         check(broken.NotFinite)
