@@ -67,7 +67,7 @@ class FieldConfig(Strict):
     #: Largest l: 1 sees gradients of the far field, 2 its second derivatives.
     max_angular: int = Field(2, ge=0, le=6)
     #: Smallest l. 2 with exponent 1 leaves the interaction of dipoles, which converges in a long molecule; the field
-    #: itself, l = 0, of sources of one sign grows with the molecule.
+    #: itself, l = 0, of sources of one sign grows with the molecule or, of learned ones, with their number.
     min_angular: int = Field(0, ge=0, le=6)
     #: `exterior`: only sources beyond the cutoff. `full`: the paper's definition.
     near_field: Literal["exterior", "full"] = "exterior"
@@ -165,9 +165,8 @@ class ModelConfig(Strict):
                 raise ValueError(f"invariants {list(pair)} name a scale beyond the {len(self.fields)} fields")
         network = self.head.type == "network"
         for field in self.fields:
-            if network and (field.sources != "learned" or field.near_field != "exterior" or field.min_angular > 0):
-                raise ValueError("a network head needs fields with sources: learned, near_field: exterior and "
-                                 "min_angular: 0")
+            if network and (field.sources != "learned" or field.near_field != "exterior"):
+                raise ValueError("a network head needs fields with sources: learned and near_field: exterior")
             if not network and field.sources == "learned":
                 raise ValueError("sources: learned needs head: {type: network}; a ridge head takes charges or elements "
                                  "(fields of a network of responses belong under response.fields)")

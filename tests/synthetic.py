@@ -31,7 +31,7 @@ FIELDS = {
     "two": [{"exponent": 1, "max_angular": 2, "sources": "charges"},
             {"exponent": 6, "min_angular": 1, "max_angular": 1, "sources": "elements", "cutoff": 2.5}],
     "network": [{"exponent": 1, "max_angular": 2, "sources": "learned"},
-                {"exponent": 6, "max_angular": 1, "sources": "learned", "cutoff": 2.5}],
+                {"exponent": 6, "min_angular": 1, "max_angular": 1, "sources": "learned", "cutoff": 2.5}],
 }
 
 

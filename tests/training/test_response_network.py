@@ -131,7 +131,7 @@ def test_an_interrupted_run_ends_with_the_same_bytes(data, monkeypatch):
     ({"head": {**HEAD, "committee": 2}}, "no committee"),
     ({"head": {**HEAD, "energy_weights": [1.0, 1.0]}}, "no energy_weights"),
     ({"head": HEAD, "fields": [{"exponent": 1}]}, "sources: learned"),
-    ({"head": HEAD, "fields": [{"exponent": 1, "sources": "learned", "min_angular": 1}]}, "response.fields.*network"),
+    ({"head": HEAD, "fields": [{"sources": "learned", "near_field": "full"}]}, "response.fields.*network"),
     ({"head": HEAD, "density": {"cutoff": 3.5, "basis": "gto", "smearing": 0.5}}, "response.density.*compact"),
     ({"fields": [{"exponent": 1, "sources": "learned"}]}, "response.head"),
     ({"head": HEAD, "density": {"cutoff": 3.5, "max_radial": 4, "max_angular": 0}}, "max_angular")])
