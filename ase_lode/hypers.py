@@ -67,7 +67,7 @@ class FieldConfig(Strict):
     #: Largest l: 1 sees gradients of the far field, 2 its second derivatives.
     max_angular: int = Field(2, ge=0, le=6)
     #: Smallest l. 2 with exponent 1 leaves the interaction of dipoles, which converges in a long molecule; the field
-    #: itself, l = 0, of sources of one sign grows with the molecule or, of learned ones, with their number.
+    #: itself, l = 0, of sources of one sign grows with the molecule.
     min_angular: int = Field(0, ge=0, le=6)
     #: `exterior`: only sources beyond the cutoff. `full`: the paper's definition.
     near_field: Literal["exterior", "full"] = "exterior"

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase.build import molecule
 
-from ase_lode import load_potential
+from ase_lode import LODECalculator, load_potential
 from ase_lode.models.baseline import compositions
 from ase_lode.training.metrics import compare
 from ase_lode.training.progress import Progress
@@ -46,6 +47,23 @@ def test_errors_are_a_fraction_of_the_trivial_model(name):
 
     assert rms(found) < SHARE * rms(trivial)
     assert rms(forces) < SHARE * rms(zero)
+
+
+@pytest.mark.parametrize("apart", [7.0, 8.0])
+def test_water_molecules_far_apart_answer_induced_dipoles(apart):
+    """Beyond the cutoff and all data: to a quarter what α_A T α_B + α_B T α_A gives, T = (3 zz - 1)/R³."""
+    calc, rng = LODECalculator("water-clusters-response"), np.random.default_rng(0)
+    found, expected = [], []
+    for _ in range(8):
+        pair = [molecule("H2O"), molecule("H2O")]
+        for one in pair:
+            one.rotate(rng.uniform(0, 360), rng.normal(size=3))
+        first, second = (calc.respond(one)["polarizability"] for one in pair)
+        pair[1].translate([0, 0, apart])
+        found.append(calc.respond(pair[0] + pair[1])["polarizability"] - first - second)
+        across = first @ np.diag([-1, -1, 2]) @ second / apart**3
+        expected.append(across + across.T)
+    assert np.linalg.norm(np.subtract(found, expected)) < 0.25 * np.linalg.norm(expected)
 
 
 def test_polarizabilities_of_water_clusters():
