@@ -39,26 +39,23 @@ WIDE_HEAD = {"channels": 48, "hidden": [96, 48]}
 
 
 class Settings(NamedTuple):
-    """A network: steps of the optimiser; whether it learns chosen dimers, monomers; its field; whether it is wide.
+    """A network: steps of the optimiser; whether it learns chosen dimers, monomers; exponent of its field; if wide.
 
-    Of the field, the exponent and the smallest l. Molecules answer each other's induced dipoles, as 1/R³ and along R,
-    whatever they are turned to. Sources of 1/r add up to the charge, nothing in a neutral molecule, whose own field
-    falls off faster and turns with it; those of 1/r² are free. Their l = 0 adds up over many molecules, which dimers
-    do not show: with l ≥ 2 alone what is learned from two serves more.
+    Molecules answer each other's induced dipoles, as 1/R³ and along R, whatever they are turned to. Sources of 1/r
+    add up to the charge, nothing in a neutral molecule, whose own field falls off faster and turns with it; those of
+    1/r² are free.
     """
 
     steps: int
     chosen: bool = True
     monomers: bool = True
     field: int | None = 2
-    lowest: int = 0
     wide: bool = True
 
 
 #: The best, then what each part is worth with fewer steps.
 NETWORKS = (Settings(40_000), Settings(5_000), Settings(5_000, chosen=False), Settings(5_000, monomers=False),
-            Settings(5_000, field=None), Settings(5_000, field=1), Settings(5_000, lowest=2),
-            Settings(5_000, wide=False))
+            Settings(5_000, field=None), Settings(5_000, field=1), Settings(5_000, wide=False))
 
 
 def combined(levels, weights):
@@ -164,7 +161,7 @@ class Labelled:
 def trained_responses(network, fitted, validating, images):
     """Polarizabilities of structures by a network."""
     head = {"type": "network", "steps": network.steps, **(WIDE_HEAD if network.wide else {})}
-    fields = [{"exponent": network.field, "min_angular": network.lowest, "sources": "learned"}] if network.field else []
+    fields = [{"exponent": network.field, "sources": "learned"}] if network.field else []
     calc = potential(fitted, validating, density=DENSITY, fields=fields, head=head)
     return responses(calc, images)
 
@@ -175,9 +172,9 @@ def network_rows(errors, n_validating, percent):
              "|---:|---|---|---|---|---:|---:|"]
     for network, found in zip(NETWORKS, errors):
         chosen, monomers, wide = ("yes" if part else "no" for part in (network.chosen, network.monomers, network.wide))
-        field = f"1/r^{network.field}, l ≥ {network.lowest}" if network.field else "no"
+        parts = chosen, monomers, f"1/r^{network.field}" if network.field else "no", wide
         both = percent(found[:n_validating]), percent(found[n_validating:])
-        lines.append(f"| {network.steps:,} | {' | '.join((chosen, monomers, field, wide, *both))} |")
+        lines.append(f"| {network.steps:,} | {' | '.join(parts + both)} |")
     return lines
 
 
