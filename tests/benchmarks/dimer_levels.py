@@ -95,10 +95,13 @@ def coverage(held, rest, new):
     return lines
 
 
-def save(new):
-    """The new dimers, nine components in bohr³ as in the published files."""
-    ase.io.write(DATA, with_tensors(new, (polarizabilities(new) / BOHR**3).reshape(-1, 9).round(DECIMALS)),
-                 format="extxyz")
+def save(drawn, chosen):
+    """The new dimers by class, nine components in bohr³ as in the published files."""
+    new = drawn + chosen
+    images = with_tensors(new, (polarizabilities(new) / BOHR**3).reshape(-1, 9).round(DECIMALS))
+    for number, atoms in enumerate(images):
+        atoms.info["config_type"] = "drawn" if number < len(drawn) else "chosen"
+    ase.io.write(DATA, images, format="extxyz")
 
 
 def taken(images, indices):
@@ -190,7 +193,7 @@ def distance_rows(judged, errors, percent):
 
 def main():
     known = Labelled()
-    save(known.drawn + known.chosen)
+    save(known.drawn, known.chosen)
     held, both = known.held, np.concatenate([known.validating, known.held])
     errors = [found - known.tensors[both] for found in known.respond(NETWORKS, taken(known.images, both))]
 
