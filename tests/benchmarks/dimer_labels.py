@@ -185,7 +185,8 @@ def draws():
 def main():
     known, (positions, _), drawn = load(), read(DIMERS), draws()
     wanted = [*range(DRAWN), *(np.load(CHOSEN) if CHOSEN.is_file() else [])]
-    numbers = sorted(set(wanted) - set(known["numbers"]), key=wanted.index)
+    labelled = set(known["numbers"].tolist())
+    numbers = [number for number in wanted if number not in labelled]
     new = np.array([drawn.draw(number) for number in numbers]).reshape(-1, 6, 3)
     published, saved = positions[len(known["published"]):], time.time()
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), one_thread) as pool:
