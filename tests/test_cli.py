@@ -14,7 +14,7 @@ from ase.io import read, write
 from dynamics.md_systems import PureEMT
 from typer.testing import CliRunner
 
-from ase_lode import cli
+from ase_lode import LODECalculator, cli
 from ase_lode.errors import PotentialFileError
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 class Card:
     name, sha256, header = "emt", "0" * 64, {"level_of_theory": "EMT"}
     elements = ("Cu", "H", "O")
+    response = None
 
 
 class Calculator(PureEMT):
@@ -63,6 +64,17 @@ def test_singlepoint(run):
     found = summary("new/x.summary.yaml")
     assert found["command"] == "singlepoint" and found["potential"] == {"name": "emt", "sha256": "0" * 64}
     assert set(found["versions"]) == {"ase_lode", "ase", "numpy", "python"} and found["timings"]["seconds"] > 0
+
+
+def test_singlepoint_of_a_response(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write("m.xyz", molecule("H2O"))
+    result = CliRunner().invoke(cli.app, ["singlepoint", "m.xyz", "-p", "qm7b-response"])
+    assert result.exit_code == 0 and "dipole" in result.stdout and "polarizability" in result.stdout
+    frame = read("m_singlepoint.extxyz")
+    expected = LODECalculator("qm7b-response").respond(molecule("H2O"))
+    assert np.allclose(frame.info["polarizability"], expected["polarizability"].ravel(), atol=1e-12)
+    assert np.allclose(frame.get_dipole_moment(), expected["dipole"], atol=1e-12)
 
 
 def test_build(run):

@@ -104,8 +104,7 @@ def singlepoint(
     workers: Workers = None,
     quiet: Quiet = False,
 ):
-    """Energy, forces and stress of every frame of a file."""
-    import numpy as np
+    """Energy, forces and stress, dipole and polarizability of every frame of a file."""
     from ase.io import read, write
 
     from ase_lode.cluster import spread
@@ -121,10 +120,8 @@ def singlepoint(
     structures = structures if isinstance(structures, list) else [structures]
     for index, frame in enumerate(spread(partial(evaluated, calc), structures, workers, batch=16)):
         frames.append(frame)
-        largest = np.linalg.norm(frame.get_forces(apply_constraint=False), axis=1).max()
         if not quiet:
-            typer.echo(f"{index}: {frame.get_chemical_formula()}, energy {frame.get_potential_energy():.6f} eV, "
-                       f"largest force {largest:.4f} eV/Å")
+            typer.echo(f"{index}: {frame.get_chemical_formula()}, {_results(frame)}")
     write(out, frames)
     summary.write(out, calc=calc, settings={"structure": structure, "workers": workers},
                   results={"structures": len(frames)})
@@ -400,6 +397,19 @@ def lint(files: Annotated[list[Path], typer.Argument(metavar="TRAIN.EXTXYZ...", 
     summary.write(output_beside(str(files[0]), "_lint.txt"), settings={"files": files},
                   results={"facts": findings.facts, "warnings": findings.warnings})
     typer.echo(findings.text)
+
+
+def _results(frame):
+    """What `evaluated` found of a structure, in a line."""
+    import numpy as np
+
+    found = {**frame.calc.results, "polarizability": frame.info.get("polarizability")}
+    words = {"energy": lambda energy: f"energy {energy:.6f} eV",
+             "forces": lambda forces: f"largest force {np.linalg.norm(forces, axis=1).max():.4f} eV/Å",
+             "dipole": lambda dipole: f"dipole {np.linalg.norm(dipole):.4f} e·Å",
+             "dielectric_tensor": lambda tensor: f"mean dielectric constant {np.trace(tensor) / 3:.4f}",
+             "polarizability": lambda tensor: f"mean polarizability {tensor[::4].mean():.4f} Å³"}
+    return ", ".join(words[name](found[name]) for name in words if found.get(name) is not None)
 
 
 def _calculator(potential, **keywords):

@@ -4,6 +4,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from ase_lode.cluster import spread
 from ase_lode.dynamics.observers import snapshot
@@ -22,8 +23,16 @@ class Outcome(NamedTuple):
 
 
 def evaluated(calc, atoms, n_threads):
-    """A copy with energy, forces and, where it is defined, stress; for `spread`."""
-    return snapshot(_with(calc, atoms.copy(), n_threads))
+    """A copy with what a potential gives and the structure defines, the polarizability in `info`; for `spread`."""
+    atoms = _with(calc, atoms.copy(), n_threads)
+    results = snapshot(atoms).calc.results if "energy" in calc.implemented_properties else {}
+    if calc.potential.response is not None:
+        results = {**results, **calc.respond(atoms)}
+    frame = atoms.copy()
+    if "polarizability" in results:  # of which ASE knows nothing
+        frame.info["polarizability"] = results.pop("polarizability").ravel()
+    frame.calc = SinglePointCalculator(frame, **results)
+    return frame
 
 
 def relax_many(structures, calc, workers=None, **settings):
