@@ -1,29 +1,32 @@
 """Which further water dimers are worth a label: those on which two networks disagree most.
 
-``ASE_LODE_DATA=FOLDER python tests/benchmarks/dimer_choice.py`` draws CANDIDATES dimers beyond those that
-`dimer_labels.py` labels as drawn, trains two networks on the latter (an hour on one core) and writes the numbers of
-the dimers on which they disagree most to ``results/dimer_choice.npy``, for `dimer_labels.py` to label too.
+``ASE_LODE_DATA=FOLDER python tests/benchmarks/dimer_choice.py`` trains two networks, which differ in their seeds alone,
+on all dimers labelled so far (half an hour on two cores), draws CANDIDATES further ones and adds the numbers of those
+on which the networks disagree most to ``results/dimer_choice.npy``, for `dimer_labels.py` to label too. Each run is a
+round with candidates of its own. The networks of the first of ROUNDS had a field of 1/r, no monomers, one seed and
+20,000 and 40,000 steps.
 """
 
 import numpy as np
-from ase import Atoms
-from dimer_draws import SYMBOLS
 from dimer_labels import CHOSEN, DRAWN, draws
-from dimer_levels import Labelled, Settings
+from dimer_levels import Labelled, Settings, water
 
-#: Dimers to choose from, and how many are chosen.
+#: Rounds made so far.
+ROUNDS = 2
+#: Dimers to choose from in a round, and how many are chosen.
 CANDIDATES, COUNT = 40_000, 1_380
-#: Of the two networks, which differ in nothing else.
-STEPS = 20_000, 40_000
+#: Of the two networks.
+STEPS, SEEDS = 20_000, (1, 2)
 
 
 def main():
-    known, drawn, numbers = Labelled(), draws(), np.arange(DRAWN, DRAWN + CANDIDATES)
-    candidates = [Atoms(SYMBOLS, drawn.draw(number)) for number in numbers]
-    networks = [Settings(steps, chosen=False, monomers=False, field=1) for steps in STEPS]
-    first, second = known.respond(networks, candidates)
+    known, drawn = Labelled(), draws()
+    chosen = np.load(CHOSEN) if CHOSEN.is_file() else np.zeros(0, int)
+    numbers = DRAWN + CANDIDATES * (len(chosen) // COUNT) + np.arange(CANDIDATES)
+    candidates = [water(drawn.draw(number)) for number in numbers]
+    first, second = known.respond([Settings(STEPS, seed=seed) for seed in SEEDS], candidates)
     disagreement = np.square(first - second).sum(axis=(1, 2))
-    np.save(CHOSEN, numbers[np.argsort(-disagreement, kind="stable")[:COUNT]])
+    np.save(CHOSEN, np.concatenate([chosen, numbers[np.argsort(-disagreement, kind="stable")[:COUNT]]]))
 
 
 if __name__ == "__main__":

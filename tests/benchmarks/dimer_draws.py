@@ -15,7 +15,6 @@ import numpy as np
 from ase.units import Hartree
 from scipy.spatial.transform import Rotation
 
-SYMBOLS = ["O", "H", "H", "O", "H", "H"]
 DIMERS, MONOMERS = "dielectric/water_dimer_train.xyz", "dielectric/water_monomer_train.xyz"
 #: Share of the new dimers, and kT of the orientations in eV. Rigid ones lie closest and have the largest errors: more
 #: than the published tenth.

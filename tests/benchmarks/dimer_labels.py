@@ -1,8 +1,8 @@
-"""Polarizabilities of water dimers at two cheap levels of theory, for the published dimers and for many new ones.
+"""Polarizabilities of one and two water molecules at two cheap levels of theory: the published structures and new ones.
 
-``ASE_LODE_DATA=FOLDER python tests/benchmarks/dimer_labels.py`` labels the published dimers, the first that
-`dimer_draws.py` draws and those that `dimer_choice.py` chose of the later ones (1.2 s each on one core), and writes
-``results/dimer_labels.npz`` every minute; interrupted, run it again. It needs ``pip install -e .[label]
+``ASE_LODE_DATA=FOLDER python tests/benchmarks/dimer_labels.py`` labels the published dimers and monomers, the first
+dimers that `dimer_draws.py` draws and those that `dimer_choice.py` chose of the later ones (1.2 s a dimer on one core),
+and writes ``results/dimer_labels.npz`` every minute; interrupted, run it again. It needs ``pip install -e .[label]
 basis-set-exchange``. The file holds positions only of the new dimers.
 
 Hartree-Fock responds exactly, by its orbital Hessian; MP2 in finite fields, whose orbitals the same Hessian relaxes.
@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from dimer_draws import DIMERS, MONOMERS, SYMBOLS, Draws, read
+from dimer_draws import DIMERS, MONOMERS, Draws, read
 from response_limits import split
 from scipy.linalg import cho_factor, cho_solve
 from threadpoolctl import threadpool_limits
@@ -44,14 +44,16 @@ class HartreeFock:
 
     Parameters
     ----------
-    positions : array, shape (6, 3)
-        Å.
+    positions : array, shape (atoms, 3)
+        Of water molecules, O, H, H each, Å.
+    basis : str
     """
 
-    def __init__(self, positions):
+    def __init__(self, positions, basis=BASIS):
         from pyscf import gto, lib, scf
 
-        molecule = gto.M(atom=list(zip(SYMBOLS, positions)), basis=BASIS, verbose=0)
+        symbols = ["O", "H", "H"] * (len(positions) // 3)
+        molecule = gto.M(atom=list(zip(symbols, positions)), basis=basis, verbose=0)
         field = scf.RHF(molecule).density_fit(auxbasis=FITTING)
         field.conv_tol = 1e-11
         field.kernel()
@@ -152,12 +154,14 @@ def labels(positions):
 
 
 def load():
-    """Labels of the published dimers, and numbers, positions and labels of the new ones."""
+    """Labels of the published dimers and monomers, and numbers, positions and labels of the new dimers."""
+    empty = np.zeros((0, len(LEVELS), 3, 3))
+    known = {"published": empty, "monomers": empty, "numbers": np.zeros(0, int), "positions": np.zeros((0, 6, 3)),
+             "new": empty}
     if RESULTS.is_file():
         with np.load(RESULTS) as content:
-            return dict(content)
-    return {"published": np.zeros((0, 2, 3, 3)), "numbers": np.zeros(0, int), "positions": np.zeros((0, 6, 3)),
-            "new": np.zeros((0, 2, 3, 3))}
+            known |= content
+    return known
 
 
 def save(known):
@@ -183,19 +187,18 @@ def draws():
 
 
 def main():
-    known, (positions, _), drawn = load(), read(DIMERS), draws()
+    known, drawn, saved = load(), draws(), time.time()
     wanted = [*range(DRAWN), *(np.load(CHOSEN) if CHOSEN.is_file() else [])]
     labelled = set(known["numbers"].tolist())
-    numbers = [number for number in wanted if number not in labelled]
-    new = np.array([drawn.draw(number) for number in numbers]).reshape(-1, 6, 3)
-    published, saved = positions[len(known["published"]):], time.time()
+    new = [(number, drawn.draw(number)) for number in wanted if number not in labelled]
+    published = [(name, positions) for name, file in (("published", DIMERS), ("monomers", MONOMERS))
+                 for positions in read(file)[0][len(known[name]):]]
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), one_thread) as pool:
-        for done, found in enumerate(pool.map(labels, [*published, *new]), start=-len(published)):
-            if done < 0:
-                known["published"] = np.concatenate([known["published"], found[None]])
-            else:
-                for name, value in (("numbers", numbers[done]), ("positions", new[done]), ("new", found)):
-                    known[name] = np.concatenate([known[name], np.array(value)[None]])
+        found = pool.map(labels, [positions for _, positions in published + new])
+        for (name, positions), tensors in zip(published + new, found):
+            rows = {name: tensors} if name in known else {"numbers": name, "positions": positions, "new": tensors}
+            for key, row in rows.items():
+                known[key] = np.concatenate([known[key], np.array(row)[None]])
             if time.time() - saved > 60:
                 save(known)
                 saved = time.time()

@@ -1,13 +1,18 @@
 """Polarizabilities of water dimers from few coupled-cluster labels and many cheap ones.
 
 ``ASE_LODE_DATA=FOLDER python tests/benchmarks/dimer_levels.py`` writes ``results/dimer_levels.md`` and the new dimers
-with their labels, ``md_examples/data/water_dimers.extxyz.gz``. The cheap levels of `dimer_labels.py`, weighted to suit
-the coupled-cluster labels, leave a remainder that a ridge of responses learns from these; both together label the new
-dimers, which a network learns with the published ones and with monomers. Molecules farther apart than its cutoff act
-on each other through a field whose sources it learns. A tenth of the published dimers, that of `response_limits.py`,
+with their labels, ``md_examples/data/water_dimers.extxyz.gz``. The molecules by themselves are coupled cluster's. What
+they do to each other comes from the cheap levels of `dimer_labels.py`, weighted to suit the coupled-cluster labels, and
+a kernel made for two molecules (`water_pairs.py`) that learns the remainder from these. This labels the new dimers,
+which a network learns with the published ones and with monomers. Molecules farther apart than its cutoff act on each
+other through a field whose sources it learns. A tenth of the published dimers, that of `response_limits.py`,
 is held back from all of it and judges; another tenth validates: strengths and the best step are chosen on it.
 
-From nothing: `dimer_labels.py`, `dimer_choice.py`, `dimer_labels.py` again, then this.
+The best network also tells what the molecules of the clusters of `cluster_labels.py` are by themselves and in pairs.
+With what these leave out they are written to ``md_examples/data/water_clusters.extxyz.gz``.
+
+From nothing: `dimer_labels.py`; `dimer_choice.py` and `dimer_labels.py` again, as often as there are rounds;
+`cluster_labels.py`; then this.
 """
 
 import sys
@@ -17,33 +22,32 @@ from pathlib import Path
 from typing import NamedTuple
 
 import ase.io
+import cluster_labels
 import numpy as np
 from ase import Atoms
-from dimer_draws import DIMERS, MONOMERS, SYMBOLS
+from dimer_draws import DIMERS, MONOMERS
 from dimer_labels import DRAWN, LEVELS, load
 from response import BOHR
-from response_limits import DISTANCES, WIDE, polarizabilities, potential, rms, split, spread, structures
-from water_pairs import distances, permutations
+from response_limits import DISTANCES, alone, polarizabilities, potential, rms, split, spread, structures
+from water_pairs import PairKernel, distances, permutations
 
 from ase_lode.parallel import available_threads
 
 RESULTS = Path(__file__).parent / "results" / "dimer_levels.md"
-DATA = Path(__file__).parents[2] / "md_examples" / "data" / "water_dimers.extxyz.gz"
+DATA = Path(__file__).parents[2] / "md_examples" / "data"
 #: Of the labels in bohr³.
 DECIMALS = 5
-#: The ridge that learns the remainder: wide and coarse, the best of `response_limits.py`.
-REMAINDER = {"density": {"cutoff": WIDE, "max_angular": 2}}
 #: The networks' density, and the head of those that are wider than the default.
 DENSITY = {"cutoff": 5.5, "max_radial": 8}
 WIDE_HEAD = {"channels": 48, "hidden": [96, 48]}
 
 
 class Settings(NamedTuple):
-    """A network: steps of the optimiser; whether it learns chosen dimers, monomers; exponent of its field; if wide.
+    """A network: steps of the optimiser; if it learns chosen dimers, monomers; exponent of its field; if wide; seed.
 
-    Molecules answer each other's induced dipoles, as 1/R³ and along R, whatever they are turned to. Sources of 1/r
-    add up to the charge, nothing in a neutral molecule, whose own field falls off faster and turns with it; those of
-    1/r² are free.
+    Molecules answer each other's induced dipoles, as 1/R³ and along R, whatever they are turned to: so l = 2. Sources
+    of 1/r add up to the charge, nothing in a neutral molecule, whose own field falls off faster and turns with it;
+    those of 1/r² are free.
     """
 
     steps: int
@@ -51,16 +55,12 @@ class Settings(NamedTuple):
     monomers: bool = True
     field: int | None = 2
     wide: bool = True
+    seed: int = 0
 
 
 #: The best, then what each part is worth with fewer steps.
 NETWORKS = (Settings(40_000), Settings(5_000), Settings(5_000, chosen=False), Settings(5_000, monomers=False),
             Settings(5_000, field=None), Settings(5_000, field=1), Settings(5_000, wide=False))
-
-
-def combined(levels, weights):
-    """Levels (structures, levels, 3, 3) by their weights."""
-    return np.tensordot(weights, levels, (0, 1))
 
 
 def with_tensors(images, tensors):
@@ -95,13 +95,27 @@ def coverage(held, rest, new):
     return lines
 
 
-def save(drawn, chosen):
-    """The new dimers by class, nine components in bohr³ as in the published files."""
-    new = drawn + chosen
-    images = with_tensors(new, (polarizabilities(new) / BOHR**3).reshape(-1, 9).round(DECIMALS))
-    for number, atoms in enumerate(images):
-        atoms.info["config_type"] = "drawn" if number < len(drawn) else "chosen"
-    ase.io.write(DATA, images, format="extxyz")
+def save(name, images, config_types):
+    """Structures with nine components in bohr³ as in the published files, and with their class."""
+    images = with_tensors(images, (polarizabilities(images) / BOHR**3).reshape(-1, 9).round(DECIMALS))
+    for atoms, config_type in zip(images, config_types, strict=True):
+        atoms.info["config_type"] = config_type
+    ase.io.write(DATA / f"{name}.extxyz.gz", images, format="extxyz")
+
+
+def water(positions):
+    """Molecules, O, H, H each."""
+    return Atoms(["O", "H", "H"] * (len(positions) // 3), positions)
+
+
+def save_clusters(positions, beyond, tensors):
+    """Clusters with the tensors of all of their pieces in Å³, one after another, and the part beyond pairs in bohr³."""
+    rest, images = iter(tensors), []
+    for one, more in zip(positions, beyond):
+        parts = [next(rest) for _ in cluster_labels.pieces(one)]
+        images.append(water(one))
+        images[-1].info["alpha"] = cluster_labels.up_to_pairs(parts, len(one) // 3) + BOHR**3 * more
+    save("water_clusters", images, ["cluster"] * len(images))
 
 
 def taken(images, indices):
@@ -119,32 +133,43 @@ class Labelled:
         Which of them judge, validate and are fitted.
     weights : array, shape (levels,)
     left, corrected : array, shape (images or held, 3, 3)
-        What the weighted levels leave over, and what is left of that beside the ridge.
+        What monomers and weighted levels leave over, and what is left of that beside the kernel.
     drawn, chosen, monomers : list of Atoms
     """
 
     def __init__(self):
         known, self.images = load(), structures(DIMERS, "alpha", BOHR**3, True)
-        if len(known["published"]) < len(self.images) or not np.isfinite(known["published"]).all():
-            raise SystemExit("labels of published dimers are missing; run dimer_labels.py")
+        self.monomers = structures(MONOMERS, "alpha", BOHR**3, True)
+        for name, images in (("published", self.images), ("monomers", self.monomers)):
+            if len(known[name]) < len(images) or not np.isfinite(known[name]).all():
+                raise SystemExit(f"labels of {name} are missing; run dimer_labels.py")
         self.tensors = polarizabilities(self.images)
         self.size = spread(self.tensors)
         self.held, self.rest = split(len(self.images))
         self.validating, self.fitted = np.split(self.rest, [len(self.held)])
-        levels, more = known["published"] * BOHR**3, known["new"] * BOHR**3
-        self.weights = np.linalg.lstsq(np.moveaxis(levels[self.fitted], 1, -1).reshape(-1, len(LEVELS)),
-                                       self.tensors[self.fitted].ravel())[0]
-        self.left = self.tensors - combined(levels, self.weights)
-        lacking = with_tensors(self.images, self.left)
-        remainder = potential(taken(lacking, self.fitted), taken(lacking, self.validating), **REMAINDER)
-        self.corrected = self.left[self.held] - responses(remainder, taken(self.images, self.held))
-        shapes = [Atoms(SYMBOLS, one) for one in known["positions"]]
-        tensors = combined(more, self.weights) + responses(remainder, shapes)
+        shapes = [water(one) for one in known["positions"]]
+        tensors = self._estimated(self.images + shapes, known)[len(self.images):]
         new = with_tensors(shapes, BOHR**3 * np.round(tensors / BOHR**3, DECIMALS))  # just as the file has them
         usable = np.isfinite(tensors).all(axis=(1, 2))
         self.drawn, self.chosen = (taken(new, np.flatnonzero(usable & inside))
                                    for inside in (known["numbers"] < DRAWN, known["numbers"] >= DRAWN))
-        self.monomers = structures(MONOMERS, "alpha", BOHR**3, True)
+
+    def _estimated(self, images, known):
+        """Coupled-cluster polarizabilities of published and new dimers as far as cheap levels tell them."""
+        cheap = np.concatenate([known["published"], known["new"]]) * BOHR**3
+        labels = [polarizabilities(self.monomers), *np.moveaxis(known["monomers"] * BOHR**3, 1, 0)]
+        exact, *rest = (alone(images, with_tensors(self.monomers, one)).sum(axis=1) for one in labels)
+        between, published = cheap - np.stack(rest, axis=1), slice(len(self.images))
+        wanted = (self.tensors - exact[published])[self.fitted]
+        self.weights = np.linalg.lstsq(np.moveaxis(between[self.fitted], 1, -1).reshape(-1, len(LEVELS)),
+                                       wanted.ravel())[0]
+        result = exact + np.tensordot(self.weights, between, (0, 1))
+        self.left = self.tensors - result[published]
+        positions = np.array([atoms.positions for atoms in images])
+        known_parts = [(positions[part], self.left[part]) for part in (self.fitted, self.validating)]
+        result += PairKernel(*known_parts[0], *known_parts[1])(positions)
+        self.corrected = (self.tensors - result[published])[self.held]
+        return result
 
     def respond(self, networks, images):
         """Polarizabilities of structures by networks, each trained in a process of its own."""
@@ -164,8 +189,8 @@ class Labelled:
 def trained_responses(network, fitted, validating, images):
     """Polarizabilities of structures by a network."""
     head = {"type": "network", "steps": network.steps, **(WIDE_HEAD if network.wide else {})}
-    fields = [{"exponent": network.field, "sources": "learned"}] if network.field else []
-    calc = potential(fitted, validating, density=DENSITY, fields=fields, head=head)
+    fields = [{"exponent": network.field, "min_angular": 2, "sources": "learned"}] if network.field else []
+    calc = potential(fitted, validating, network.seed, density=DENSITY, fields=fields, head=head)
     return responses(calc, images)
 
 
@@ -193,9 +218,13 @@ def distance_rows(judged, errors, percent):
 
 def main():
     known = Labelled()
-    save(known.drawn, known.chosen)
+    save("water_dimers", known.drawn + known.chosen, ["drawn"] * len(known.drawn) + ["chosen"] * len(known.chosen))
     held, both = known.held, np.concatenate([known.validating, known.held])
-    errors = [found - known.tensors[both] for found in known.respond(NETWORKS, taken(known.images, both))]
+    clusters, beyond = cluster_labels.load()
+    pieces = [water(part) for one in clusters for part in cluster_labels.pieces(one)]
+    found = known.respond(NETWORKS, taken(known.images, both) + pieces)
+    save_clusters(clusters, beyond, found[0][len(both):])
+    errors = [tensors[:len(both)] - known.tensors[both] for tensors in found]
 
     def percent(errors):
         return f"{100 * rms(errors) / known.size:.2f}"
@@ -204,10 +233,11 @@ def main():
     places = np.array([atoms.positions for atoms in known.images])
     RESULTS.write_text("\n".join([
         "# Water dimers from several levels of theory", "", "Written by `python tests/benchmarks/dimer_levels.py`.", "",
-        f"Coupled cluster ≈ {named}. Percent of the spread of the polarizability, {known.size:.3f} Å³, "
+        f"What two molecules do to each other, by coupled cluster ≈ {named}. "
+        f"Percent of the spread of the polarizability, {known.size:.3f} Å³, "
         f"on {len(held)} dimers held back:", "", "| | % |", "|---|---:|",
-        f"| left over by the sum of levels | {percent(known.left[held])} |",
-        f"| the same, learned by a ridge from {len(known.fitted)} dimers | {percent(known.corrected)} |", "",
+        f"| left over by the molecules by themselves and this sum | {percent(known.left[held])} |",
+        f"| the same, learned by a kernel from {len(known.fitted)} dimers | {percent(known.corrected)} |", "",
         f"Networks learn {len(known.fitted)} published dimers and {len(known.drawn):,} new ones; "
         f"{len(known.chosen):,} chosen ones (`dimer_choice.py`) and {len(known.monomers)} monomers where it says so. "
         "Their best steps are chosen on the validating dimers:", "",

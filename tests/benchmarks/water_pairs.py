@@ -10,7 +10,7 @@ import contextlib
 from itertools import combinations, product
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
+from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
 
 from ase_lode.training.response_solve import rms
 
@@ -24,6 +24,8 @@ STRENGTHS = 10.0 ** np.arange(-9, -3)
 #: Components of a symmetric tensor, and the weights that keep its norm.
 ROWS, COLUMNS = np.array([0, 1, 2, 0, 0, 1]), np.array([0, 1, 2, 1, 2, 2])
 WEIGHTS = np.sqrt([1, 1, 1, 2, 2, 2])
+#: Structures evaluated together, for memory's sake.
+BATCH = 200
 
 
 def permutations():
@@ -57,75 +59,73 @@ def vectors(positions):
     return np.concatenate([bonds, direction[:, None]], axis=1)
 
 
+def kernel(positions, others):
+    """Of the six components of symmetric tensors, (6 images, 6 others)."""
+    own, bonds = distances(positions), vectors(positions)
+    diagonal = ISOTROPIC * np.outer(ROWS == COLUMNS, ROWS == COLUMNS)
+    result = np.zeros((6, 6, len(positions), len(others)))
+    for order in permutations():
+        other = distances(others[:, order])
+        squares = (own**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * own @ other.T
+        alike = np.exp(-squares / 2)
+        turn = np.einsum("iva,jvb->abij", bonds, vectors(others[:, order]), optimize=True) / 5
+        for p, (a, b) in enumerate(zip(ROWS, COLUMNS)):
+            for q, (c, d) in enumerate(zip(ROWS, COLUMNS)):
+                tensors = WEIGHTS[p] * WEIGHTS[q] * (turn[a, c] * turn[b, d] + turn[a, d] * turn[b, c]) / 2
+                result[p, q] += alike * (tensors + diagonal[p, q])
+    return result.transpose(2, 0, 3, 1).reshape(6 * len(positions), 6 * len(others))
+
+
 class PairKernel:
-    """Kernel of the six components of symmetric tensors.
+    """Tensors of two water molecules by the kernel, with the strength that suits structures which are not fitted.
 
     Parameters
     ----------
-    images : list of Atoms
-        O, H, H, O, H, H.
+    positions, tensors : array, shapes (fitted, 6, 3) and (fitted, 3, 3)
+        Of O, H, H, O, H, H; Å.
+    others, expected : array, shapes (others, 6, 3) and (others, 3, 3)
+        Those that choose the strength.
     """
 
-    def __init__(self, images):
-        positions = np.array([atoms.positions for atoms in images])
-        n = len(images)
-        own, bonds = distances(positions), vectors(positions)
-        diagonal = ISOTROPIC * np.outer(ROWS == COLUMNS, ROWS == COLUMNS)
-        kernel = np.zeros((6, 6, n, n))
-        for order in permutations():
-            other = distances(positions[:, order])
-            squares = (own**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * own @ other.T
-            alike = np.exp(-squares / 2)
-            turn = np.einsum("iva,jvb->abij", bonds, vectors(positions[:, order]), optimize=True) / 5
-            for p, (a, b) in enumerate(zip(ROWS, COLUMNS)):
-                for q, (c, d) in enumerate(zip(ROWS, COLUMNS)):
-                    tensors = WEIGHTS[p] * WEIGHTS[q] * (turn[a, c] * turn[b, d] + turn[a, d] * turn[b, c]) / 2
-                    kernel[p, q] += alike * (tensors + diagonal[p, q])
-        self.kernel = kernel.transpose(2, 0, 3, 1).reshape(6 * n, 6 * n)
+    def __init__(self, positions, tensors, others, expected):
+        self._positions, self._kernel = positions, kernel(positions, positions)
+        self._mean = np.eye(3) * np.trace(tensors.mean(axis=0)) / 3
+        self._labels = ((tensors - self._mean)[:, ROWS, COLUMNS] * WEIGHTS).ravel()
+        across = kernel(others, positions)
+        fits = [cho_solve((lower, True), self._labels) for lower in self._factors()]
+        self._weights = min(fits, key=lambda fit: rms(self._tensors(across @ fit) - expected))
 
-    def predict(self, tensors, fitted, held):
-        """Tensors of the held structures, fitted to those of the fitted ones; strength chosen on the held ones."""
-        mean, labels = _labels(tensors, fitted)
-        rows, others = _rows(fitted), _rows(held)
-        across = self.kernel[np.ix_(others, rows)]
-        found = [(across @ cho_solve(factor, labels[fitted].ravel())).reshape(-1, 6) for factor in self._factors(rows)]
-        best = min(found, key=lambda one: rms(one - labels[held])) / WEIGHTS
-        result = np.empty((len(held), 3, 3))
-        result[:, ROWS, COLUMNS] = result[:, COLUMNS, ROWS] = best
-        return mean + result
+    def __call__(self, positions):
+        """Tensors, (images, 3, 3)."""
+        parts = [kernel(part, self._positions) @ self._weights
+                 for part in np.array_split(positions, range(BATCH, len(positions), BATCH))]
+        return self._tensors(np.concatenate(parts))
 
-    def expected(self, tensors, fitted, held):
-        """Root mean square error of the held tensors' components that the process itself expects.
+    def expected(self, positions):
+        """Root mean square error of the tensors' components that the process itself expects.
 
         That is the least error of any estimate on average, were the tensors drawn from this process, with the
-        amplitude and the strength of largest marginal likelihood. Of the held labels it knows only the lengths that
-        they helped to choose.
+        amplitude and the strength of largest marginal likelihood.
         """
-        labels, rows, others = _labels(tensors, fitted)[1][fitted].ravel(), _rows(fitted), _rows(held)
-        across, own = self.kernel[np.ix_(others, rows)], self.kernel.diagonal()[others]
+        across = kernel(positions, self._positions)
+        own = np.concatenate([kernel(one[None], one[None]).diagonal() for one in positions])
         found = []
-        for lower, _ in self._factors(rows):
-            whitened = solve_triangular(lower, labels, lower=True)
+        for lower in self._factors():
+            whitened = solve_triangular(lower, self._labels, lower=True)
             amplitude = np.mean(whitened**2)
-            likelihood = -len(labels) / 2 * np.log(amplitude) - np.log(lower.diagonal()).sum()
+            likelihood = -len(whitened) / 2 * np.log(amplitude) - np.log(lower.diagonal()).sum()
             known = (solve_triangular(lower, across.T, lower=True) ** 2).sum(axis=0)
-            found.append((likelihood, np.sqrt(amplitude * np.sum(own - known) / (9 * len(held)))))
+            found.append((likelihood, np.sqrt(amplitude * np.sum(own - known) / (9 * len(positions)))))
         return max(found)[1]
 
-    def _factors(self, rows):
-        """Cholesky factors of the kernel with each strength that is not lost in its rounding."""
-        kernel = self.kernel[np.ix_(rows, rows)]
+    def _tensors(self, labels):
+        result = np.empty((len(labels) // 6, 3, 3))
+        result[:, ROWS, COLUMNS] = result[:, COLUMNS, ROWS] = labels.reshape(-1, 6) / WEIGHTS
+        return self._mean + result
+
+    def _factors(self):
+        """Lower Cholesky factors of the kernel with each strength that is not lost in its rounding."""
+        size = np.mean(self._kernel.diagonal())
         for strength in STRENGTHS:
             with contextlib.suppress(LinAlgError):
-                yield cho_factor(kernel + strength * np.mean(kernel.diagonal()) * np.eye(len(kernel)), lower=True)
-
-
-def _labels(tensors, fitted):
-    """Mean tensor of the fitted structures, and the six components of all about it."""
-    mean = np.eye(3) * np.trace(tensors[fitted].mean(axis=0)) / 3
-    return mean, (tensors - mean)[:, ROWS, COLUMNS] * WEIGHTS
-
-
-def _rows(structures):
-    """Rows of the kernel that belong to structures."""
-    return np.add.outer(6 * structures, np.arange(6)).ravel()
+                yield cholesky(self._kernel + strength * size * np.eye(len(self._kernel)), lower=True)
