@@ -23,6 +23,13 @@ SMALL_STEP = 0.3
 BOX = 2.0
 #: Net force per atom (eV/Å) above which forces do not come from one energy.
 NET_FORCE = 0.01
+#: Responses of whole structures: how many numbers, and how the names of their keys begin.
+RESPONSES = {"dipole": (3, ("dipole", "mu")), "polarizability": (9, ("polar", "alpha")),
+             "dielectric_tensor": (9, ("diel", "epsilon"))}
+#: Share of the largest element of a tensor by which it may be asymmetric.
+ASYMMETRY = 0.01
+#: Mean of a tensor's diagonal per atom, as a share of its median, within which no structure is an outlier.
+RESPONSE_FLOOR = 0.3
 
 
 @dataclass
@@ -102,6 +109,11 @@ def lint(path, energy_key=None, forces_key=None):
     found.facts["judged"] = {"energy": energy_key, "forces": forces_key}
     _duplicates(frames, found)
     _periodicity(frames, found)
+    _responses(frames, found)
+    if "responses" in found.facts and energy_key is None and forces_key is None:
+        found.facts["energies"] = "none; a potential of responses alone takes energy: null and forces: null"
+        return found
+    _rank(frames, found)
     _energies(frames, energy_key, found)
     _forces(frames, forces_key, found)
     _units(frames, energy_key, forces_key, found)
@@ -119,18 +131,28 @@ def _frame(atoms):
 
 def _describe(frames, found):
     sizes = [len(f.system) for f in frames]
-    elements = [CHEMICAL_SYMBOLS[z] for z in sorted({int(z) for f in frames for z in f.system.numbers})]
-    counts = compositions([f.system for f in frames], elements)
-    rank = int(np.linalg.matrix_rank(counts / counts.sum(axis=1)[:, None]))
+    elements, shares = _shares(frames)
     kinds = {}
     for frame in frames:
         for key, value in frame.labels.items():
             kinds.setdefault(str(key), []).append(_kind(value, len(frame.system), key in frame.per_atom))
     found.facts |= {
         "structures": len(frames), "atoms": f"{min(sizes)} to {max(sizes)}, {sum(sizes)} in all",
-        "elements": ", ".join(elements), "composition rank": f"{rank} of {len(elements)}",
+        "elements": ", ".join(elements), "composition rank": f"{np.linalg.matrix_rank(shares)} of {len(elements)}",
         "keys": {key: f"{len(v)}/{len(frames)}, {v[0] if len(set(v)) == 1 else 'mixed shapes'}"
                  for key, v in sorted(kinds.items())}}
+
+
+def _shares(frames):
+    """Symbols of the elements, and their shares of the atoms of each structure, (structures, elements)."""
+    elements = [CHEMICAL_SYMBOLS[z] for z in sorted({int(z) for f in frames for z in f.system.numbers})]
+    counts = compositions([f.system for f in frames], elements)
+    return elements, counts / counts.sum(axis=1)[:, None]
+
+
+def _rank(frames, found):
+    elements, shares = _shares(frames)
+    rank = np.linalg.matrix_rank(shares)
     if rank < len(elements):
         found.warnings.append(f"compositions determine only {rank} of {len(elements)} reference energies; give "
                               "model.baseline.reference_energies, or set model.baseline.allow_rank_deficient: true")
@@ -188,6 +210,33 @@ def _in_a_box(system):
     return bool(((1 - gaps.max(axis=0)) * BOX < 1).all())
 
 
+def _responses(frames, found):
+    for target, (size, words) in RESPONSES.items():
+        key = next((key for key in found.facts["keys"] if key.lower().startswith(words)), None)
+        values = [(f, f.number(key, size)) for f in frames]
+        values = [(f, value) for f, value in values if value is not None]
+        if not values:
+            continue
+        having = [frame for frame, _ in values]
+        found.facts.setdefault("responses", {})[target] = f"{key}, of {len(values)} structures"
+        if size == 9:
+            _tensors(key, having, np.array([value.reshape(3, 3) for _, value in values]), found)
+        elif periodic := sum(bool(frame.system.pbc.any()) for frame in having):
+            found.warnings.append(f"{key} of {periodic} periodic structures: dipoles of a cell are multivalued and "
+                                  "cannot be fitted; use Born charges, polarizabilities or dielectric tensors")
+
+
+def _tensors(key, frames, tensors, found):
+    askew = abs(tensors - tensors.swapaxes(1, 2)).max(axis=(1, 2)) > ASYMMETRY * abs(tensors).max(axis=(1, 2))
+    negative = np.linalg.eigvalsh((tensors + tensors.swapaxes(1, 2)) / 2)[:, 0] <= 0
+    for wrong, what in ((askew, "not symmetric; check the order of their numbers"),
+                        (negative, "not positive, as of a ground state; check signs and units")):
+        if wrong.any():
+            found.warnings.append(f"{key}: {wrong.sum()} tensors are {what} (first: structure {wrong.argmax()})")
+    per_atom = np.trace(tensors, axis1=1, axis2=2) / 3 / [len(frame.system) for frame in frames]
+    _outliers(key, _unexplained(frames, per_atom), RESPONSE_FLOOR * abs(np.median(per_atom)), found)
+
+
 def _energies(frames, key, found):
     values = [(f, f.number(key, 1)) for f in frames] if key else []
     values = [(f, value[0]) for f, value in values if value is not None]
@@ -207,11 +256,13 @@ def _energies(frames, key, found):
             found.warnings.append(f"energies of one composition jump from {low:.3f} to {high:.3f} eV/atom: these are "
                                   "different levels of theory or units; never fit them together")
             return
-    elements = [CHEMICAL_SYMBOLS[z] for z in sorted({int(z) for f, _ in values for z in f.system.numbers})]
-    counts = compositions([f.system for f, _ in values], elements)
-    share = counts / counts.sum(axis=1)[:, None]
-    residual = per_atom - share @ np.linalg.lstsq(share, per_atom, rcond=None)[0]
-    _outliers("energies", residual, OUTLIER_FLOOR, found)
+    _outliers("energies", _unexplained([f for f, _ in values], per_atom), OUTLIER_FLOOR, found)
+
+
+def _unexplained(frames, per_atom):
+    """What the composition leaves of a quantity per atom."""
+    _, shares = _shares(frames)
+    return per_atom - shares @ np.linalg.lstsq(shares, per_atom, rcond=None)[0]
 
 
 def _outliers(name, residual, floor, found):

@@ -91,3 +91,30 @@ def test_vanishing_labels_do_not_divide(tmp_path):
         facts = warnings(tmp_path, structures)[0].facts
         assert facts["energy change / work of forces"] == "uncorrelated in consecutive frames"
         assert facts.get("stress x volume / virial") == expected
+
+
+def responding(count, change=lambda atoms: None):
+    """Water molecules with an isotropic polarizability and a dipole, the last one changed."""
+    rng, result = np.random.default_rng(0), []
+    for _ in range(count):
+        atoms = molecule("H2O")
+        atoms.positions += rng.normal(scale=0.03, size=(3, 3))
+        atoms.info |= {"alpha": rng.normal(1.4, 0.03) * np.eye(3), "mu": rng.normal(size=3)}
+        result.append(atoms)
+    change(result[-1])
+    return result
+
+
+def test_responses_alone_have_no_warnings(tmp_path):
+    found, text = warnings(tmp_path, responding(20))
+    assert text == "" and set(found.facts["responses"]) == {"dipole", "polarizability"}
+    assert "energy: null" in found.facts["energies"]
+
+
+@pytest.mark.parametrize("change, expected", [
+    (lambda atoms: atoms.info.update(alpha=-atoms.info["alpha"]), "1 tensors are not positive"),
+    (lambda atoms: atoms.info.update(alpha=5 * atoms.info["alpha"]), "1 alpha lie far from the rest"),
+    (lambda atoms: atoms.info.update(alpha=atoms.info["alpha"] + np.eye(3, k=1)), "1 tensors are not symmetric"),
+    (lambda atoms: (atoms.center(4.0), atoms.set_pbc(True)), "mu of 1 periodic structures")])
+def test_traps_of_responses_are_named(tmp_path, change, expected):
+    assert expected in warnings(tmp_path, responding(20, change))[1]
