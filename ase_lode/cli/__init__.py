@@ -403,13 +403,13 @@ def _results(frame):
     """What `evaluated` found of a structure, in a line."""
     import numpy as np
 
-    found = {**frame.calc.results, "polarizability": frame.info.get("polarizability")}
+    found = frame.calc.results
     words = {"energy": lambda energy: f"energy {energy:.6f} eV",
              "forces": lambda forces: f"largest force {np.linalg.norm(forces, axis=1).max():.4f} eV/Å",
              "dipole": lambda dipole: f"dipole {np.linalg.norm(dipole):.4f} e·Å",
              "dielectric_tensor": lambda tensor: f"mean dielectric constant {np.trace(tensor) / 3:.4f}",
-             "polarizability": lambda tensor: f"mean polarizability {tensor[::4].mean():.4f} Å³"}
-    return ", ".join(words[name](found[name]) for name in words if found.get(name) is not None)
+             "polarizability": lambda tensor: f"mean polarizability {np.trace(tensor) / 3:.4f} Å³"}
+    return ", ".join(words[name](found[name]) for name in words if name in found) or "nothing that it defines"
 
 
 def _calculator(potential, **keywords):

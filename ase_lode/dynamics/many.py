@@ -1,4 +1,4 @@
-"""Many structures, one independent of the other: their energies and forces, and `relax_many`."""
+"""Many structures, one independent of the other: their results, and `relax_many`."""
 
 from functools import partial
 from typing import NamedTuple
@@ -23,15 +23,21 @@ class Outcome(NamedTuple):
 
 
 def evaluated(calc, atoms, n_threads):
-    """A copy with what a potential gives and the structure defines, the polarizability in `info`; for `spread`."""
-    atoms = _with(calc, atoms.copy(), n_threads)
-    results = snapshot(atoms).calc.results if "energy" in calc.implemented_properties else {}
+    """A copy with what a potential gives and the structure defines; for `spread`.
+
+    ASE has no name for polarizabilities, so files have them in `info`, nine numbers.
+    """
+    atoms, results = _with(calc, atoms.copy(), n_threads), {}
+    atoms.info.pop("polarizability", None)  # a label is no result
+    if "energy" in calc.implemented_properties:
+        results |= snapshot(atoms).calc.results
     if calc.potential.response is not None:
-        results = {**results, **calc.respond(atoms)}
+        results |= calc.respond(atoms)
     frame = atoms.copy()
-    if "polarizability" in results:  # of which ASE knows nothing
-        frame.info["polarizability"] = results.pop("polarizability").ravel()
-    frame.calc = SinglePointCalculator(frame, **results)
+    if "polarizability" in results:
+        frame.info["polarizability"] = results["polarizability"].ravel()
+    frame.calc = SinglePointCalculator(frame)
+    frame.calc.results.update(results)
     return frame
 
 

@@ -37,6 +37,11 @@ DECAYS, DEGREE = (0.3, 0.6, 1.0, 1.7, 2.5, 3.5), 6
 SEED = 1
 
 
+def symbols(positions):
+    """Of water molecules, O, H, H each."""
+    return ["O", "H", "H"] * (len(positions) // 3)
+
+
 def read(name):
     """Positions (structures, atoms, 3) in Å and energies in eV."""
     images = ase.io.read(Path(os.environ["ASE_LODE_DATA"]) / name, ":")

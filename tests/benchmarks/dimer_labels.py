@@ -6,8 +6,8 @@ and writes ``results/dimer_labels.npz`` every minute; interrupted, run it again.
 basis-set-exchange``. The file holds positions only of the new dimers.
 
 Hartree-Fock responds exactly, by its orbital Hessian; MP2 in finite fields, whose orbitals the same Hessian relaxes.
-Both with density fitting. A sum of both follows CCSD/d-aug-cc-pVTZ, which takes hours a dimer, to 2 % of
-the spread (`dimer_levels.py`).
+Both with density fitting. What two molecules do to each other, a sum of both follows by CCSD/d-aug-cc-pVTZ,
+which takes hours a dimer, to 2 % of the spread (`dimer_levels.py`).
 """
 
 import os
@@ -18,10 +18,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from dimer_draws import DIMERS, MONOMERS, Draws, read
+from dimer_draws import DIMERS, MONOMERS, Draws, read, symbols
 from response_limits import split
 from scipy.linalg import cho_factor, cho_solve
 from threadpoolctl import threadpool_limits
+
+from ase_lode.parallel import available_threads
 
 RESULTS = Path(__file__).parent / "results" / "dimer_labels.npz"
 #: How many dimers are labelled as drawn, and the file of the numbers of those chosen of the later ones.
@@ -47,13 +49,16 @@ class HartreeFock:
     positions : array, shape (atoms, 3)
         Of water molecules, O, H, H each, Å.
     basis : str
+    present : sequence of int, optional
+        Molecules of which there is more than the basis functions.
     """
 
-    def __init__(self, positions, basis=BASIS):
+    def __init__(self, positions, basis=BASIS, present=None):
         from pyscf import gto, lib, scf
 
-        symbols = ["O", "H", "H"] * (len(positions) // 3)
-        molecule = gto.M(atom=list(zip(symbols, positions)), basis=basis, verbose=0)
+        names = [symbol if present is None or k // 3 in present else f"ghost-{symbol}"
+                 for k, symbol in enumerate(symbols(positions))]
+        molecule = gto.M(atom=list(zip(names, positions)), basis=basis, verbose=0)
         field = scf.RHF(molecule).density_fit(auxbasis=FITTING)
         field.conv_tol = 1e-11
         field.kernel()
@@ -143,14 +148,16 @@ def _aligned(orbitals, rows):
     return orbitals @ (u @ v).T
 
 
-def labels(positions):
-    """Polarizabilities at both levels in bohr³, (2, 3, 3); not a number where one of them fails."""
+def labels(positions, correlated=True, **settings):
+    """Polarizabilities by Hartree-Fock and MP2 in bohr³, (2, 3, 3); not a number what fails or is not wanted."""
+    found = np.full((2, 3, 3), np.nan)
     try:
-        molecule = HartreeFock(positions)
-        return np.array([molecule.polarizability, molecule.mp2_polarizability()])
+        molecule = HartreeFock(positions, **settings)
+        second = molecule.mp2_polarizability() if correlated else np.nan
+        found[0], found[1] = molecule.polarizability, second
     except (RuntimeError, np.linalg.LinAlgError) as error:
         print(f"left out: {error}", file=sys.stderr)
-        return np.full((2, 3, 3), np.nan)
+    return found
 
 
 def load():
@@ -164,11 +171,11 @@ def load():
     return known
 
 
-def save(known):
-    """Replace the file in one step."""
-    draft = RESULTS.with_suffix(".draft.npz")
-    np.savez_compressed(draft, **known)
-    os.replace(draft, RESULTS)
+def replace(path, **arrays):
+    """Write the file in one step."""
+    draft = path.with_suffix(".draft.npz")
+    np.savez_compressed(draft, **arrays)
+    os.replace(draft, path)
 
 
 def one_thread():
@@ -188,21 +195,21 @@ def draws():
 
 def main():
     known, drawn, saved = load(), draws(), time.time()
-    wanted = [*range(DRAWN), *(np.load(CHOSEN) if CHOSEN.is_file() else [])]
     labelled = set(known["numbers"].tolist())
-    new = [(number, drawn.draw(number)) for number in wanted if number not in labelled]
-    published = [(name, positions) for name, file in (("published", DIMERS), ("monomers", MONOMERS))
-                 for positions in read(file)[0][len(known[name]):]]
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), one_thread) as pool:
-        found = pool.map(labels, [positions for _, positions in published + new])
-        for (name, positions), tensors in zip(published + new, found):
-            rows = {name: tensors} if name in known else {"numbers": name, "positions": positions, "new": tensors}
-            for key, row in rows.items():
+    jobs = [(name, positions, {}) for name, file in (("published", DIMERS), ("monomers", MONOMERS))
+            for positions in read(file)[0][len(known[name]):]]
+    for number in [*range(DRAWN), *(np.load(CHOSEN) if CHOSEN.is_file() else [])]:
+        if number not in labelled:
+            positions = drawn.draw(number)
+            jobs.append(("new", positions, {"numbers": number, "positions": positions}))
+    with ProcessPoolExecutor(available_threads(), get_context("spawn"), one_thread) as pool:
+        for (name, _, more), tensors in zip(jobs, pool.map(labels, [positions for _, positions, _ in jobs])):
+            for key, row in {name: tensors, **more}.items():
                 known[key] = np.concatenate([known[key], np.array(row)[None]])
             if time.time() - saved > 60:
-                save(known)
+                replace(RESULTS, **known)
                 saved = time.time()
-    save(known)
+    replace(RESULTS, **known)
 
 
 if __name__ == "__main__":

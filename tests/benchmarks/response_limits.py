@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import ase.io
+import induced_dipoles
 import numpy as np
 from quartz import Quartz, forbidden
 from response import BOHR, CUTOFF
@@ -133,9 +134,7 @@ def by_distance(images, held, first, last):
 
 
 def damped_dipoles(images, monomers):
-    """Polarizability of two molecules whose induced dipoles interact, with Thole's damping; the best of `DAMPING`.
-
-    Thole, Chem. Phys. 59, 341 (1981), exponential damping; the radius is fitted to all of the labels.
+    """Polarizability of two molecules whose induced dipoles interact; the best radius of `DAMPING`, by all labels.
 
     Parameters
     ----------
@@ -144,19 +143,9 @@ def damped_dipoles(images, monomers):
     monomers : array, shape (images, 2, 3, 3)
         Polarizabilities of the molecules by themselves, Å³.
     """
-    sites = np.array([DIPOLE_SITE @ atoms.positions.reshape(2, 3, 3) for atoms in images])
-    apart = sites[:, 1] - sites[:, 0]
-    r = np.linalg.norm(apart, axis=1)[:, None, None]
-    along = np.einsum("ka,kb->kab", apart, apart) / r**2
-    inverse = np.linalg.inv(monomers)
-
-    def total(radius):
-        cube = (r / radius) ** 3
-        field = (3 * (1 - (1 + cube) * np.exp(-cube)) * along - (1 - np.exp(-cube)) * np.eye(3)) / r**3
-        matrix = np.block([[inverse[:, 0], -field], [-field, inverse[:, 1]]])
-        return np.linalg.inv(matrix).reshape(-1, 2, 3, 2, 3).sum(axis=(1, 3))
-
-    return min(map(total, DAMPING), key=lambda tensors: rms(tensors - polarizabilities(images)))
+    found = (np.array([induced_dipoles.polarizability(two, atoms.positions, DIPOLE_SITE, radius)
+                       for two, atoms in zip(monomers, images)]) for radius in DAMPING)
+    return min(found, key=lambda tensors: rms(tensors - polarizabilities(images)))
 
 
 def alone(images, monomers):
@@ -194,7 +183,7 @@ def dimers():
     found = {name: curve(predict, images) for name, predict in cases.items()}
     (first, held), *_, (last, _) = found.values()
     fitted = np.setdiff1d(np.arange(len(images)), held)
-    expected = [100 * pairs(part, fitted, held).expected(positions[held]) / size for part in (tensors, together)]
+    expected = [100 * pairs(part, fitted, held).expected_error(positions[held]) / size for part in (tensors, together)]
     return ["## Water dimers", "",
             f"Aim {AIM['dimers']:g} % of the spread, {size:.3f} Å³. The monomers by themselves, known to 0.01 %, leave "
             f"{100 * rms(together) / size:.0f} % over, their dipoles with damped interaction, "
@@ -203,8 +192,8 @@ def dimers():
             *head(first, "model"), *(row(name, errors, size, AIM["dimers"]) for name, (errors, _) in found.items()), "",
             "The kernel is that of `tensor_kernel.py`: products of all equivariants with all scalars. That of two "
             "water molecules (`water_pairs.py`) knows which atoms belong together and compares all 15 distances at "
-            "once, and is of no other use. What it does better with the same structures is the share of the error that "
-            "comes from describing two molecules by what single atoms see; the rest is the number of structures. "
+            "once, and describes nothing else. What it does better with the same structures is the share of the error "
+            "that comes from describing two molecules by what single atoms see; the rest is the number of structures. "
             "Errors fall with it as a power, without a floor, and no model here reaches the aim with these.", "",
             f"Were polarizabilities drawn from the process that this kernel describes, {len(fitted)} dimers would "
             f"on average leave every estimate with {expected[0]:.1f} %, {expected[1]:.1f} % with the monomers taken "

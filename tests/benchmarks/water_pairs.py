@@ -83,17 +83,17 @@ class PairKernel:
     ----------
     positions, tensors : array, shapes (fitted, 6, 3) and (fitted, 3, 3)
         Of O, H, H, O, H, H; Å.
-    others, expected : array, shapes (others, 6, 3) and (others, 3, 3)
+    others, their_tensors : array, shapes (others, 6, 3) and (others, 3, 3)
         Those that choose the strength.
     """
 
-    def __init__(self, positions, tensors, others, expected):
+    def __init__(self, positions, tensors, others, their_tensors):
         self._positions, self._kernel = positions, kernel(positions, positions)
         self._mean = np.eye(3) * np.trace(tensors.mean(axis=0)) / 3
         self._labels = ((tensors - self._mean)[:, ROWS, COLUMNS] * WEIGHTS).ravel()
         across = kernel(others, positions)
         fits = [cho_solve((lower, True), self._labels) for lower in self._factors()]
-        self._weights = min(fits, key=lambda fit: rms(self._tensors(across @ fit) - expected))
+        self._weights = min(fits, key=lambda fit: rms(self._tensors(across @ fit) - their_tensors))
 
     def __call__(self, positions):
         """Tensors, (images, 3, 3)."""
@@ -101,11 +101,12 @@ class PairKernel:
                  for part in np.array_split(positions, range(BATCH, len(positions), BATCH))]
         return self._tensors(np.concatenate(parts))
 
-    def expected(self, positions):
+    def expected_error(self, positions):
         """Root mean square error of the tensors' components that the process itself expects.
 
         That is the least error of any estimate on average, were the tensors drawn from this process, with the
-        amplitude and the strength of largest marginal likelihood.
+        amplitude and the strength of largest marginal likelihood. Of their labels it knows only the lengths that they
+        helped to choose.
         """
         across = kernel(positions, self._positions)
         own = np.concatenate([kernel(one[None], one[None]).diagonal() for one in positions])
