@@ -78,6 +78,12 @@ def pieces(size):
     return [*combinations(range(size), 1), *combinations(range(size), 2)]
 
 
+def parts(positions):
+    """Positions of each molecule of a cluster, then of each pair."""
+    molecules = positions.reshape(-1, 3, 3)
+    return [molecules[list(present)].reshape(-1, 3) for present in pieces(len(molecules))]
+
+
 def up_to_pairs(tensors, size):
     """Sum of the molecules' tensors and of what pairs add, from the tensors of the `pieces` of so many molecules."""
     return tensors[size:].sum(axis=0) - (size - 2) * tensors[:size].sum(axis=0)
@@ -86,17 +92,53 @@ def up_to_pairs(tensors, size):
 def beyond_pairs(positions):
     """The rest by Hartree-Fock and, of three molecules, by MP2, (2, 3, 3) in bohr³, else not a number."""
     size = len(positions) // 3
-    whole, *parts = (labels(positions, size == 3, basis=BASIS, present=present)
-                     for present in [range(size), *pieces(size)])
-    return whole - up_to_pairs(np.array(parts), size)
+    whole, *rest = (labels(positions, size == 3, basis=BASIS, present=present)
+                    for present in [range(size), *pieces(size)])
+    return whole - up_to_pairs(np.array(rest), size)
 
 
 def dipoles_beyond_pairs(positions, alone):
     """The rest by damped dipoles of molecules with polarizabilities `alone`, (3, 3) in the units of these."""
-    size, molecules = len(alone), positions.reshape(-1, 3, 3)
-    whole, *parts = (induced_dipoles.polarizability(alone[list(present)], molecules[list(present)], SITE, RADIUS)
-                     for present in [range(size), *pieces(size)])
-    return whole - up_to_pairs(np.array(parts), size)
+    def total(present):
+        molecules = positions.reshape(-1, 3, 3)[list(present)]
+        return induced_dipoles.polarizability(alone[list(present)], molecules, SITE, RADIUS)
+
+    size = len(alone)
+    return total(range(size)) - up_to_pairs(np.array([total(present) for present in pieces(size)]), size)
+
+
+def totals(labelled, beyond, others, tensors, weights):
+    """Polarizabilities of clusters.
+
+    What molecules do beyond pairs is Hartree-Fock's times what the levels by their weights make of it for three of
+    them; in clusters without labels, that of damped dipoles times what suits the labelled ones.
+
+    Parameters
+    ----------
+    labelled, others : list of array
+        Positions.
+    beyond : array, shape (labelled, 2, 3, 3)
+        Levels of the part beyond pairs.
+    tensors : array
+        Of all `parts` of `labelled` and `others`, one after another, Å³ as everything here.
+    weights : array, shape (2,)
+
+    Returns
+    -------
+    totals : list of array
+    factor, left : float
+        The first factor; and share of the labelled part that the dipoles leave.
+    """
+    clusters, first, both = labelled + others, beyond[:, 0], np.tensordot(weights, beyond, (0, 1))
+    trimers = np.isfinite(both).all(axis=(1, 2))
+    factor = np.vdot(first[trimers], both[trimers]) / np.vdot(first[trimers], first[trimers])
+    tensors = np.split(tensors, np.cumsum([len(parts(one)) for one in clusters])[:-1])
+    dipoles = np.array([dipoles_beyond_pairs(one, found[:len(one) // 3]) for one, found in zip(clusters, tensors)])
+    known, model = factor * first, dipoles[:len(labelled)]
+    scale = np.vdot(model, known) / np.vdot(model, model)
+    rest = [*known, *scale * dipoles[len(labelled):]]
+    found = [up_to_pairs(one, len(cluster) // 3) + more for cluster, one, more in zip(clusters, tensors, rest)]
+    return found, factor, np.linalg.norm(known - scale * model) / np.linalg.norm(known)
 
 
 def load():

@@ -108,48 +108,6 @@ def water(positions):
     return Atoms(symbols(positions), positions)
 
 
-def parts_of(cluster):
-    """Its molecules, then its pairs."""
-    molecules = cluster.reshape(-1, 3, 3)
-    return [water(molecules[list(present)].reshape(-1, 3)) for present in cluster_labels.pieces(len(molecules))]
-
-
-def save_clusters(labelled, beyond, others, tensors, weights):
-    """Write clusters.
-
-    What molecules do beyond pairs is Hartree-Fock's times what the levels by their weights make of it for three of
-    them; in clusters without labels, that of damped dipoles times what suits the labelled ones.
-
-    Parameters
-    ----------
-    labelled, others : list of array
-        Positions.
-    beyond : array, shape (labelled, 2, 3, 3)
-        Levels of the part beyond pairs, bohr³.
-    tensors : array
-        Of all pieces of `labelled` and `others`, one after another, Å³.
-    weights : array, shape (2,)
-
-    Returns
-    -------
-    factor, left : float
-        The first factor; and share of the labelled part that the dipoles leave.
-    """
-    clusters, first, both = labelled + others, beyond[:, 0], np.tensordot(weights, beyond, (0, 1))
-    trimers = np.isfinite(both).all(axis=(1, 2))
-    factor = np.vdot(first[trimers], both[trimers]) / np.vdot(first[trimers], first[trimers])
-    parts = np.split(tensors, np.cumsum([len(parts_of(one)) for one in clusters])[:-1])
-    dipoles = np.array([cluster_labels.dipoles_beyond_pairs(one, found[:len(one) // 3])
-                        for one, found in zip(clusters, parts)])
-    known, model = factor * BOHR**3 * first, dipoles[:len(labelled)]
-    scale = np.vdot(model, known) / np.vdot(model, model)
-    images = [water(one) for one in clusters]
-    for atoms, found, more in zip(images, parts, [*known, *scale * dipoles[len(labelled):]], strict=True):
-        atoms.info["alpha"] = cluster_labels.up_to_pairs(found, len(atoms) // 3) + more
-    save("water_clusters", images, ["labelled"] * len(labelled) + ["dipoles"] * len(others))
-    return factor, rms(known - scale * model) / rms(known)
-
-
 def taken(images, indices):
     return [images[k] for k in indices]
 
@@ -255,9 +213,12 @@ def main():
     known = Labelled()
     save("water_dimers", known.drawn + known.chosen, ["drawn"] * len(known.drawn) + ["chosen"] * len(known.chosen))
     held, both = known.held, np.concatenate([known.validating, known.held])
-    pieces = [part for one in labelled + others for part in parts_of(one)]
-    found = known.respond(NETWORKS, taken(known.images, both) + pieces)
-    factor, left = save_clusters(labelled, beyond, others, found[0][len(both):], known.weights)
+    parts = [water(part) for one in labelled + others for part in cluster_labels.parts(one)]
+    found = known.respond(NETWORKS, taken(known.images, both) + parts)
+    clusters, factor, left = cluster_labels.totals(labelled, BOHR**3 * beyond, others, found[0][len(both):],
+                                                   known.weights)
+    save("water_clusters", with_tensors(map(water, labelled + others), clusters),
+         ["labelled"] * len(labelled) + ["dipoles"] * len(others))
     errors = [tensors[:len(both)] - known.tensors[both] for tensors in found]
 
     def percent(errors):
