@@ -198,7 +198,7 @@ def dimers():
             f"Were polarizabilities drawn from the process that this kernel describes, {len(fitted)} dimers would "
             f"on average leave every estimate with {expected[0]:.1f} %, {expected[1]:.1f} % with the monomers taken "
             "off (amplitude and noise of largest likelihood): they do not determine it to 1 %. With new "
-            "dimers, labelled at cheap levels of theory, a network comes close to the aim (`dimer_levels.py`).", "",
+            "dimers, labelled at cheap levels of theory, a network reaches the aim (`dimer_levels.py`).", "",
             *by_distance(images, held, *(list(errors.values())[-1] for errors in (first, last)))]
 
 
