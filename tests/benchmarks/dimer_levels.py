@@ -16,6 +16,8 @@ From nothing: `dimer_labels.py`; `dimer_choice.py` and `dimer_labels.py` again, 
 `cluster_labels.py`; then this.
 """
 
+import gzip
+import io
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -101,7 +103,10 @@ def save(name, images, config_types):
     images = with_tensors(images, (polarizabilities(images) / BOHR**3).reshape(-1, 9).round(DECIMALS))
     for atoms, config_type in zip(images, config_types, strict=True):
         atoms.info["config_type"] = config_type
-    ase.io.write(DATA / f"{name}.extxyz.gz", images, format="extxyz")
+    text = io.StringIO()
+    ase.io.write(text, images, format="extxyz")
+    packed = gzip.compress(text.getvalue().encode(), mtime=0)  # the same bytes each time
+    (DATA / f"{name}.extxyz.gz").write_bytes(packed)
 
 
 def water(positions):
