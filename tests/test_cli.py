@@ -23,7 +23,6 @@ ROOT = Path(__file__).parents[1]
 class Card:
     name, sha256, header = "emt", "0" * 64, {"level_of_theory": "EMT"}
     elements = ("Cu", "H", "O")
-    response = None
 
 
 class Calculator(PureEMT):
@@ -75,6 +74,15 @@ def test_singlepoint_of_a_response(tmp_path, monkeypatch):
     expected = LODECalculator("qm7b-response").respond(molecule("H2O"))
     assert np.allclose(frame.info["polarizability"], expected["polarizability"].ravel(), atol=1e-12)
     assert np.allclose(frame.get_dipole_moment(), expected["dipole"], atol=1e-12)
+
+
+def test_singlepoint_takes_no_label_for_a_result(run):
+    atoms = bulk("Cu", cubic=True)
+    atoms.info["polarizability"] = np.eye(3)
+    write("labelled.extxyz", atoms)
+    result = run("singlepoint", "labelled.extxyz", "-p", "emt")
+    assert result.exit_code == 0 and "polarizability" not in result.stdout
+    assert "polarizability" not in read("labelled_singlepoint.extxyz").info
 
 
 def test_build(run):

@@ -31,7 +31,7 @@ def evaluated(calc, atoms, n_threads):
     atoms.info.pop("polarizability", None)  # a label is no result
     if "energy" in calc.implemented_properties:
         results |= snapshot(atoms).calc.results
-    if calc.potential.response is not None:
+    if getattr(getattr(calc, "potential", None), "response", None) is not None:  # other calculators have no potential
         results |= calc.respond(atoms)
     frame = atoms.copy()
     if "polarizability" in results:
