@@ -5,6 +5,7 @@ from functools import partial
 from numbers import Real
 
 import numpy as np
+from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
 from ase_lode.cluster import spread
@@ -42,6 +43,10 @@ UNDEFINED = {
                               "with targets.dipole.order: [1]; for an isolated molecule in a dummy cell set "
                               "atoms.pbc = False."}
 
+#: What to say of responses that cannot be.
+UNPHYSICAL = ("The polarizability is not positive, or the dielectric tensor below 1, as of no ground state; the "
+              "potential does not know such structures.")
+
 
 class ExtrapolationWarning(UserWarning):
     """A structure lies outside what the potential was trained on."""
@@ -74,7 +79,7 @@ class LODECalculator(Calculator):
         Whether every evaluation also gives `extras["energy_uncertainty"]` (eV) and `extras["forces_uncertainty"]`
         (eV/Å, shape (atoms, 3)).
     on_extrapolation : {"warn", "stop", "ignore"}
-        What to do with structures outside the training range and with coincident atoms.
+        What to do with structures outside the training range, with coincident atoms and with responses that cannot be.
     tolerance : float
         Relative error of the long-range fields and their first derivatives.
 
@@ -112,6 +117,7 @@ class LODECalculator(Calculator):
         self.implemented_properties = [*(ENERGIES if self._evaluator.head is not None else ()), *given]
         if response is not None:
             self._response_neighbors = NeighborList(response.representation.cutoff, skin)
+            self._born_trained = "born_effective_charges" in response.response.targets
 
     def check_state(self, atoms, tol=0.0):
         """What changed since the last evaluation, to the last bit; ASE does not look at the charge in `atoms.info`."""
@@ -129,9 +135,7 @@ class LODECalculator(Calculator):
         if name == "polarizability" and self._evaluator.response is not None:
             raise PropertyNotImplementedError("ASE has no polarizabilities of calculators; take it from "
                                               "calc.respond(atoms)['polarizability'].")
-        if name in ENERGIES and self._evaluator.head is None:
-            raise PropertyNotImplementedError(f"The potential '{self.potential.name}' gives its response alone, no "
-                                              f"{name}; take that from another (in run_md with response=).")
+        self._refuse([name])
         return super().get_property(name, atoms, allow_calculation)
 
     def calculate(self, atoms=None, properties=None, system_changes=all_changes):
@@ -140,6 +144,7 @@ class LODECalculator(Calculator):
         super().calculate(atoms, properties, system_changes)
         self.results, self.extras = kept
         asked = properties or ()
+        self._refuse(asked)
         if self._evaluator.head is not None and "energy" not in self.results:
             results, extras = self._evaluate(self.atoms, self._neighbors)
             self.results, self.extras = {**kept[0], **results}, {**kept[1], **extras}
@@ -150,14 +155,25 @@ class LODECalculator(Calculator):
             if name in asked and name not in self.results:
                 raise PropertyNotImplementedError(advice)
 
+    def _refuse(self, properties):
+        """Energies and responses that the potential does not give."""
+        for name in properties:
+            if name in ENERGIES and self._evaluator.head is None:
+                raise PropertyNotImplementedError(f"The potential '{self.potential.name}' gives its response alone, no "
+                                                  f"{name}; take that from another (in run_md with response=).")
+            if name in RESPONSES and name not in self.implemented_properties:
+                raise PropertyNotImplementedError(f"The potential '{self.potential.name}' gives no {name}; use one "
+                                                  "trained on it.")
+
     def respond(self, atoms):
         """Dipole and polarizability of a structure, whatever the calculator holds.
 
         Returns
         -------
         dict
-            `dipole` (e·Å), `dielectric_tensor` and `polarizability` (Å³), as far as the potential gives them and the
-            structure defines them.
+            `dipole` (e·Å, about the origin), `dielectric_tensor`, `polarizability` (Å³; of periodic structures
+            (ε - 1) V/4π where none was trained for them) and, of a potential trained on them, `born_effective_charges`,
+            as far as the structure defines them.
 
         Raises
         ------
@@ -167,7 +183,7 @@ class LODECalculator(Calculator):
         if self._evaluator.response is None:
             raise ConfigError(f"The potential '{self.potential.name}' gives no dipole or polarizability; use one "
                               "trained with targets.")
-        results, extras = self._respond(atoms, self._response_neighbors, born=False)
+        results, extras = self._respond(atoms, self._response_neighbors, self._born_trained)
         return {**results, **extras}
 
     def predict(self, structures, properties=None, workers=None):
@@ -191,13 +207,15 @@ class LODECalculator(Calculator):
         Raises
         ------
         ConfigError
-            A property that this potential does not give.
+            A property that this potential does not give, or no list.
         """
         known = [*self.implemented_properties, *(["energy_uncertainty", "forces_uncertainty"] * self._uncertainty),
                  *(["polarizability"] * (self._evaluator.response is not None))]
+        if isinstance(structures, Atoms) or isinstance(properties, str):
+            raise ConfigError("predict takes several structures, and names of properties; put one in a list.")
         if properties is None:
             properties = ("energy", "forces") if self._evaluator.head is not None else [
-                name for name in known if name != "born_effective_charges"]
+                name for name in known if name != "born_effective_charges" or self._born_trained]
         unknown = [name for name in properties if name not in known]
         if unknown:
             raise ConfigError(f"Properties {', '.join(unknown)} are not given by this calculator; choose from "
@@ -274,17 +292,17 @@ class LODECalculator(Calculator):
         """Response of a structure: results, and the polarizability."""
         system = System.from_atoms(atoms, self._charge)
         values = self._evaluator.response.evaluate(system, neighbors, self._n_threads, born)
-        self._judge(values, system)
+        self._judge(values, system, UNPHYSICAL if values.unphysical else None)
         results = {name: getattr(values, name) for name in RESPONSES if name in self.implemented_properties}
         extras = {} if values.polarizability is None else {"polarizability": values.polarizability}
         return {name: value for name, value in results.items() if value is not None}, extras
 
-    def _judge(self, evaluation, system):
+    def _judge(self, evaluation, system, doubt=None):
         """Warn of structures that the potential cannot know, or refuse them.
 
         No numbers in what a simulation may meet at every step: Python shows the same warning once.
         """
-        messages = self._doubts(system)
+        messages = self._doubts(system) + [doubt] * (doubt is not None)
         if evaluation.closest < COINCIDENT:
             messages.append(f"Two atoms are only {evaluation.closest:.3g} Å apart; check the structure for coincident "
                             "atoms.")

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from ase import Atoms, units
+from ase import Atoms, build, units
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
@@ -569,6 +569,31 @@ def test_what_is_not_given_is_refused():
     energy = atoms.get_potential_energy()
     assert np.isfinite(energy)
     assert set(calculator().implemented_properties) == {"energy", "free_energy", "energies", "forces", "stress"}
+
+
+@pytest.mark.parametrize("name", ["water", "water-clusters-response"])
+def test_responses_that_are_not_given_are_refused(name):
+    calc = LODECalculator(name)
+    for ask in (calc.calculate, lambda atoms, names: calc.get_property(names[0], atoms)):
+        with pytest.raises(PropertyNotImplementedError):
+            ask(build.molecule("H2O"), ["dipole"])
+    with pytest.raises(PropertyNotImplementedError, match=f"'{name}' gives no dipole"):
+        calc.calculate(build.molecule("H2O"), ["dipole"])
+
+
+def test_predict_takes_lists():
+    with pytest.raises(ConfigError, match="in a list"):
+        LODECalculator("water").predict(build.molecule("H2O"))
+    with pytest.raises(ConfigError, match="in a list"):
+        LODECalculator("water").predict([build.molecule("H2O")], "energy")
+
+
+def test_responses_of_no_ground_state_warn_or_stop():
+    """Hydrogen alone, which the potential of water does not know."""
+    with pytest.warns(ExtrapolationWarning, match="not positive"):
+        LODECalculator("water-clusters-response").respond(build.molecule("H2"))
+    with pytest.raises(StructureError, match="not positive"):
+        LODECalculator("water-clusters-response", on_extrapolation="stop").respond(build.molecule("H2"))
 
 
 def test_exported_properties_and_results_are_ases():

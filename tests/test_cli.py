@@ -72,17 +72,54 @@ def test_singlepoint_of_a_response(tmp_path, monkeypatch):
     assert result.exit_code == 0 and "dipole" in result.stdout and "polarizability" in result.stdout
     frame = read("m_singlepoint.extxyz")
     expected = LODECalculator("qm7b-response").respond(molecule("H2O"))
-    assert np.allclose(frame.info["polarizability"], expected["polarizability"].ravel(), atol=1e-12)
+    assert np.allclose(frame.info["polarizability"], expected["polarizability"], atol=1e-12)
     assert np.allclose(frame.get_dipole_moment(), expected["dipole"], atol=1e-12)
 
 
 def test_singlepoint_takes_no_label_for_a_result(run):
     atoms = bulk("Cu", cubic=True)
-    atoms.info["polarizability"] = np.eye(3)
-    write("labelled.extxyz", atoms)
-    result = run("singlepoint", "labelled.extxyz", "-p", "emt")
+    atoms.info |= {"polarizability": np.eye(3), "energy": 7.0, "dipole": np.ones(3), "mine": 3}
+    write("labelled.traj", atoms)
+    result = run("singlepoint", "labelled.traj", "-p", "emt")
     assert result.exit_code == 0 and "polarizability" not in result.stdout
-    assert "polarizability" not in read("labelled_singlepoint.extxyz").info
+    frame = read("labelled_singlepoint.extxyz")
+    assert set(frame.info) == {"mine"} and "dipole" not in frame.calc.results
+    assert frame.get_potential_energy() == pytest.approx(PureEMT().get_potential_energy(bulk("Cu", cubic=True)))
+
+
+def test_singlepoint_says_which_dipoles_are_undefined(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    water = molecule("H2O")
+    boxed = molecule("H2O", vacuum=30.0, pbc=True)
+    zero = water.copy()
+    zero.pbc = True
+    write("m.traj", [water, boxed, zero, molecule("SiH4"), molecule("H2")])
+    words = ["singlepoint", "m.traj", "-p", "qm7b-response"]
+    result = CliRunner().invoke(cli.app, words)
+    assert result.exit_code == 1 and "3: Elements Si" in result.stderr and "1 of 5" in result.stderr
+    assert "1 structures have no dipole" in result.stderr and "--isolated" in result.stderr
+    frames = read("m_singlepoint.extxyz", ":")
+    found = ["dipole" in frame.calc.results if frame.calc else False for frame in frames]
+    assert found == [True, False, True, False, True]
+    CliRunner().invoke(cli.app, [*words, "--isolated", "--out", "m2.traj"])
+    frames = read("m2.traj", ":")
+    assert np.allclose(frames[1].get_dipole_moment(), frames[0].get_dipole_moment(), atol=1e-9)
+
+
+@pytest.mark.parametrize(("out", "message"), [("x.cif", "must end in"), ("cu.extxyz", "is the input"),
+                                              ("folder.traj", "is a folder")])
+def test_singlepoint_refuses_outputs_that_cannot_be(run, out, message):
+    Path("folder.traj").mkdir()
+    before = Path("cu.extxyz").read_bytes()
+    result = run("singlepoint", "cu.extxyz", "-p", "emt", "--out", out)
+    assert result.exit_code == 1 and message in result.stderr and Path("cu.extxyz").read_bytes() == before
+
+
+def test_an_at_sign_in_a_folder_names_no_frame(run):
+    Path("my@folder").mkdir()
+    write("my@folder/two.extxyz", [bulk("Cu", cubic=True)] * 2)
+    result = run("singlepoint", "my@folder/two.extxyz", "-p", "emt")
+    assert result.exit_code == 0 and len(read("two_singlepoint.extxyz", ":")) == 2
 
 
 def test_build(run):

@@ -3,7 +3,6 @@
 Everything heavy is imported inside the commands, so that `--help` answers at once.
 """
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +22,7 @@ from ase_lode.cli.command import (
     inline,
     output_beside,
     plain,
+    read_frames,
 )
 
 app = typer.Typer(help="Multi-scale machine-learning potentials: run them, train them, judge them.",
@@ -100,33 +100,31 @@ def build(
 def singlepoint(
     structure: Structure,
     potential: PotentialOption,
-    out: Annotated[Path | None, typer.Option("--out", help="Output file; STRUCTURE_singlepoint.extxyz.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Output (.extxyz, .xyz, .traj); "
+                                                           "STRUCTURE_singlepoint.extxyz.")] = None,
+    isolated: Annotated[bool, typer.Option("--isolated", help="Molecules, whatever cells the file gives.")] = False,
     workers: Workers = None,
     quiet: Quiet = False,
 ):
-    """Energy, forces and stress, dipole and polarizability of every frame of a file."""
-    from ase.io import read, write
+    """Energy (eV), forces (eV/Å), stress and response of every frame of a file; status 1 if one failed.
 
-    from ase_lode.cluster import spread
-    from ase_lode.dynamics.many import evaluated
-    from ase_lode.dynamics.observers import prepare_output
+    Dipoles are in e·Å about the origin of coordinates. Polarizabilities (Å³) stand in the frames' info, Born charges
+    (e, nine numbers an atom) in their arrays. Labels of the same names are not copied.
+    """
+    from ase_lode.cli.singlepoint import write_results
 
     summary = Summary("singlepoint")
     out = out or output_beside(structure, "_singlepoint.extxyz")
     calc = _calculator(potential)
-    prepare_output(out)
-    frames = []
-    structures = read(structure, **({} if "@" in structure else {"index": ":"}))
-    structures = structures if isinstance(structures, list) else [structures]
-    for index, frame in enumerate(spread(partial(evaluated, calc), structures, workers, batch=16)):
-        frames.append(frame)
-        if not quiet:
-            typer.echo(f"{index}: {frame.get_chemical_formula()}, {_results(frame)}")
-    write(out, frames)
-    summary.write(out, calc=calc, settings={"structure": structure, "workers": workers},
-                  results={"structures": len(frames)})
+    structures, failed = write_results(structure, calc, out, isolated, workers, quiet)
+    summary.write(out, calc=calc, settings={"structure": structure, "isolated": isolated, "workers": workers},
+                  results={"structures": structures, "failed": failed})
+    if failed:
+        typer.echo(f"Error: {failed} of {structures} structures could not be evaluated; they are in '{out}' without "
+                   "results.", err=True)
+        raise typer.Exit(1)
     if not quiet:
-        typer.echo(f"{len(frames)} structures with their results: '{out}'")
+        typer.echo(f"{structures} structures with their results: '{out}'")
 
 
 @command(app, "relax")
@@ -185,8 +183,6 @@ def relax(
 
 def _read_all(names):
     """Structures of files and folders by their names; a file without '@' gives its last frame."""
-    from ase.io import read
-
     from ase_lode.errors import ConfigError
 
     paths = []
@@ -195,9 +191,9 @@ def _read_all(names):
         paths += [path for path in inside if not Path(path).name.startswith(".")]
     structures = {}
     for path in paths:
-        found = read(path)
-        for index, atoms in enumerate(found if isinstance(found, list) else [found]):
-            structures[f"{path}[{index}]" if isinstance(found, list) else path] = atoms
+        found = read_frames(path, -1)
+        for index, atoms in enumerate(found):
+            structures[f"{path}[{index}]" if len(found) > 1 else path] = atoms
     if not structures:
         raise ConfigError(f"There are no structures in {', '.join(names)}; check the path.")
     return structures
@@ -294,13 +290,14 @@ def md(
 
 def _md_input(structure, potential, out):
     """Path of the trajectory and the atoms of a new run."""
-    from ase.io import read
-
     from ase_lode.errors import ConfigError
 
     if structure is None or potential is None:
         raise ConfigError("Give a structure and a potential (-p), or a checkpoint with --restart.")
-    return out or output_beside(structure, "_md.traj"), read(structure)
+    found = read_frames(structure, -1)
+    if len(found) > 1:
+        raise ConfigError(f"'{structure}' has {len(found)} structures; name one after '@'.")
+    return out or output_beside(structure, "_md.traj"), found[0]
 
 
 @command(app, "train")
@@ -397,19 +394,6 @@ def lint(files: Annotated[list[Path], typer.Argument(metavar="TRAIN.EXTXYZ...", 
     summary.write(output_beside(str(files[0]), "_lint.txt"), settings={"files": files},
                   results={"facts": findings.facts, "warnings": findings.warnings})
     typer.echo(findings.text)
-
-
-def _results(frame):
-    """What `evaluated` found of a structure, in a line."""
-    import numpy as np
-
-    found = frame.calc.results
-    words = {"energy": lambda energy: f"energy {energy:.6f} eV",
-             "forces": lambda forces: f"largest force {np.linalg.norm(forces, axis=1).max():.4f} eV/Å",
-             "dipole": lambda dipole: f"dipole {np.linalg.norm(dipole):.4f} e·Å",
-             "dielectric_tensor": lambda tensor: f"mean dielectric constant {np.trace(tensor) / 3:.4f}",
-             "polarizability": lambda tensor: f"mean polarizability {np.trace(tensor) / 3:.4f} Å³"}
-    return ", ".join(words[name](found[name]) for name in words if name in found) or "nothing that it defines"
 
 
 def _calculator(potential, **keywords):

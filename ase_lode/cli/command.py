@@ -129,7 +129,29 @@ class Summary:
 
 def output_beside(structure, ending):
     """Default output: in the working directory, named after the input."""
-    return Path(Path(structure.split("@")[0]).stem + ending)
+    return Path(Path(Path(structure).name.split("@")[0]).stem + ending)
+
+
+def read_frames(name, index):
+    """Structures of a file that '@' names, or else an index; a cell of zeros is an isolated molecule, as in training.
+
+    Raises
+    ------
+    ConfigError
+        There are none.
+    """
+    from ase.io import read
+
+    from ase_lode.errors import ConfigError
+
+    found = read(name) if "@" in Path(name).name else read(name, index)
+    found = found if isinstance(found, list) else [found]
+    if not found:
+        raise ConfigError(f"'{name}' names no structure; check the numbers after '@'.")
+    for atoms in found:
+        if not atoms.cell.array.any():
+            atoms.pbc = False
+    return found
 
 
 def plain(value):

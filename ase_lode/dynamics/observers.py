@@ -162,11 +162,11 @@ class Frames:
         """Append a frame; `info` is stored with it, and the response where there is one."""
         frame = snapshot(atoms)
         frame.info.update(info)
-        response = {} if responder is None else responder.values()
-        if "dipole" in response:
-            frame.calc.results["dipole"] = response["dipole"]
-        if "polarizability" in response:
-            frame.info["polarizability"] = response["polarizability"]
+        add_response(frame, {} if responder is None else responder.values())
+        self.append(frame)
+
+    def append(self, frame):
+        """Append a frame with the results that it holds."""
         if self.binary:
             self.file.write(frame)
         else:
@@ -185,7 +185,8 @@ class Frames:
 
 
 #: Endings of the files a run writes; of these trajectories alone a restart can cut frames off.
-ENDINGS = {"trajectory": (".traj", ".xyz", ".extxyz"), "log": (), "checkpoint": (".npz",), "plot": (".png",)}
+ENDINGS = {"trajectory": (".traj", ".xyz", ".extxyz"), "output": (".traj", ".xyz", ".extxyz"), "log": (),
+           "checkpoint": (".npz",), "plot": (".png",)}
 
 
 def check_structure(atoms, calc=None):
@@ -236,6 +237,16 @@ def snapshot(atoms):
         results["stress"] = np.array(stress)
     frame.calc = SinglePointCalculator(frame, **results)
     return frame
+
+
+def add_response(frame, response):
+    """Put the response into a frame: as results of ASE, which has no name for a polarizability; that into `info`."""
+    response = dict(response)
+    if "polarizability" in response:
+        frame.info["polarizability"] = response.pop("polarizability")
+    if "born_effective_charges" in response:  # files take rows, not tensors, of atoms
+        frame.arrays["born_effective_charges"] = response.pop("born_effective_charges").reshape(len(frame), 9)
+    frame.calc.results.update(response)
 
 
 def _cut_traj(path, step):

@@ -48,6 +48,12 @@ class ResponseValues:
     extrapolation: float
     closest: float
 
+    @property
+    def unphysical(self):
+        """Whether no ground state answers so: α that is not positive, ε below 1."""
+        found = ((self.polarizability, 0), (self.dielectric_tensor, 1))
+        return any(tensor is not None and np.linalg.eigvalsh(tensor)[0] <= least for tensor, least in found)
+
 
 def read_response(header, arrays):
     """The response model of a potential file.

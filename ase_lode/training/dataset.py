@@ -302,14 +302,25 @@ def _refuse_missing(present, keys, known, total, where):
 
 def _refuse_missing_responses(counts, targets, known, where):
     for name, (needed, found) in counts.items():
-        if needed == 0:
-            kind = "periodic" if name == "dielectric_tensor" else targets[name].systems
-            raise DataError(f"{where}: no structure is {kind}, so none can have the target {name}; remove it, or "
-                            "correct its systems, data.train.isolated or the cells.")
         if found < needed:
             keys = ", ".join(sorted(map(str, known))) or "none"
             raise DataError(f"{where}: {name} {found}/{needed} under '{targets[name].key}'; its keys are {keys}. "
                             f"Correct targets.{name}.key, or its systems, or remove the target.")
+
+
+def refuse_undefined(structures, targets):
+    """Refuse targets to train that none of the structures can have.
+
+    Raises
+    ------
+    DataError
+        Such a target.
+    """
+    for name, target in targets.items():
+        if not any(expected(name, target, structure.system) for structure in structures):
+            kind = "periodic" if name == "dielectric_tensor" else target.systems
+            raise DataError(f"No training structure is {kind}, so none can have the target {name}; remove it, or "
+                            "correct its systems, data.train.isolated or the cells.")
 
 
 def split(structures, validation, seed):

@@ -33,7 +33,8 @@ def evaluate(potential, file, energy_key="energy", forces_key="forces", stress_k
     workers : int or str, optional
         Number of processes to start, or the address of a Dask scheduler; see `ase_lode.cluster.spread`.
     response : bool
-        Whether to compare the response of a potential that has one, under the keys and in the units of its training.
+        Whether to compare the response of a potential that has one, under the keys and in the units of its training,
+        as far as the structures define it.
 
     Returns
     -------
@@ -59,6 +60,8 @@ def evaluate(potential, file, energy_key="energy", forces_key="forces", stress_k
     source = FileConfig(file=str(file), energy=energy_key, forces=forces_key, stress=stress_key,
                         isolated=data.get("train", {}).get("isolated", False))
     structures, paths = read_structures(source, units, progress=progress, targets=targets)
+    if energy_key is None and forces_key is None and stress_key is None and not any(s.response for s in structures):
+        raise DataError(f"The structures define none of {', '.join(targets)}; check their cells and pbc.")
     comparison = compare(potential, structures, n_threads or available_threads(), progress, "evaluating",
                          workers=workers)
     result = {"name": potential.name, "sha256": potential.sha256, "file": sha256(paths), "structures": len(structures),

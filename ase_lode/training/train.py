@@ -18,7 +18,7 @@ from ase_lode.parallel import available_threads
 from ase_lode.system import CHEMICAL_SYMBOLS
 from ase_lode.training.charges import fit_charges
 from ase_lode.training.contact import closest_distances, contact_distances
-from ase_lode.training.dataset import read_structures, sha256, split
+from ase_lode.training.dataset import read_structures, refuse_undefined, sha256, split
 from ase_lode.training.files import write_whole
 from ase_lode.training.metrics import compare, has_energies
 from ase_lode.training.network_training import NetworkTraining
@@ -177,6 +177,7 @@ def read_data(config, folder, data_folder, progress):
         raise ConfigError("Neither energies nor forces would be fitted; name data.train.energy or data.train.forces "
                           "and give it a weight, or name targets.")
     structures, paths = read_structures(source, config.data.units, group_by=settings.group_by, **where)
+    refuse_undefined(structures, config.targets)
     if settings.file is None:
         train_at, held_at = split(structures, settings, config.seed)
         return Data([structures[k] for k in train_at], [structures[k] for k in held_at], paths)

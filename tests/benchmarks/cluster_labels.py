@@ -7,9 +7,8 @@ and their pairs.
 
 The part beyond pairs is small, so Hartree-Fock in a smaller basis will do, scaled by what MP2 makes of it for three
 molecules. Molecules and pairs must have the basis functions of all (Boys and Bernardi, Mol. Phys. 19, 553 (1970)):
-with their own alone the part comes out two to four times as large for three molecules, with all it is that of
-d-aug-cc-pVDZ to 0.0007 Å³. Other clusters, of more molecules too, have no labels: of them damped dipoles, scaled to the
-labelled ones, tell about half of this part.
+what their own alone lack is twice the part itself (`cluster_basis.py`). Other clusters, of more molecules too, have no
+labels: of them damped dipoles, scaled to the labelled ones, tell about half of this part.
 """
 
 import time

@@ -7,7 +7,7 @@ a kernel made for two molecules (`water_pairs.py`) that learns the remainder fro
 which a network learns with the published ones and with monomers. Molecules farther apart than its cutoff act on each
 other through a field whose sources it learns. A tenth of the published dimers, that of `response_limits.py`,
 is held back from all of it and judges; another tenth validates: strengths and the best step are chosen on it.
-(The kernel's lengths were once chosen with the former; anything from 0.75 to 1.8 of them leaves the same error.)
+(The kernel's lengths alone were once chosen with the former.)
 
 The best network also tells what the molecules of the clusters of `cluster_labels.py` are by themselves and in pairs.
 With what they do beyond pairs they are written to ``md_examples/data/water_clusters.extxyz.gz``.

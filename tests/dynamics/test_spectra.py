@@ -163,7 +163,8 @@ def run(tmp_path_factory):
     return folder
 
 
-@pytest.mark.filterwarnings("ignore:The structure lies outside", "ignore:Two atoms")
+@pytest.mark.filterwarnings("ignore:The structure lies outside", "ignore:Two atoms",
+                            "ignore:The polarizability is not positive")  # random weights
 def test_a_restarted_run_logs_the_same_response(run):
     assert (run / "whole.csv").read_bytes() == (run / "parts.csv").read_bytes()
     one, two = (read(run / f"{name}.traj", ":") for name in ("whole", "parts"))
@@ -172,7 +173,8 @@ def test_a_restarted_run_logs_the_same_response(run):
         assert (a.info["polarizability"] == b.info["polarizability"]).all()
 
 
-@pytest.mark.filterwarnings("ignore:The structure lies outside", "ignore:Two atoms")
+@pytest.mark.filterwarnings("ignore:The structure lies outside", "ignore:Two atoms",
+                            "ignore:The polarizability is not positive")  # random weights
 def test_frames_log_and_potential_agree(run):
     frames = read(run / "whole.traj", ":")
     calc = LODECalculator(alone(), on_extrapolation="ignore", n_threads=1)

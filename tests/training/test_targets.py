@@ -12,7 +12,7 @@ from ase_lode import LODECalculator, load_potential, train
 from ase_lode.errors import ConfigError, DataError
 from ase_lode.hypers import FileConfig, TargetConfig, TrainConfig, UnitsConfig, read_config
 from ase_lode.training import evaluate
-from ase_lode.training.dataset import read_structures
+from ase_lode.training.dataset import read_structures, refuse_undefined
 
 CHARGES = {"H": 0.4, "O": -0.8}
 
@@ -78,6 +78,10 @@ def test_born_charges_are_learned(data):
     atoms = water(100)
     found = LODECalculator(potential, n_threads=1).get_property("born_effective_charges", atoms)
     assert found == pytest.approx(born(atoms), abs=0.08)
+    calc = LODECalculator(potential, n_threads=1)
+    assert (calc.respond(atoms)["born_effective_charges"] == found).all()
+    (predicted,) = calc.predict([atoms])
+    assert (predicted["born_effective_charges"] == found).all()
     assert found.sum(axis=0) == pytest.approx(np.zeros((3, 3)), abs=1e-12)
 
 
@@ -93,6 +97,14 @@ def test_energies_and_responses_in_one_file(data):
     assert atoms.calc.respond(atoms)["polarizability"] == pytest.approx(polarizability(atoms), abs=0.2)
 
 
+def test_targets_that_no_structure_defines_are_not_judged(tmp_path):
+    """A potential of molecules and the liquid is judged on either."""
+    atoms = Atoms("OHH", molecule().positions[:3], info={"mu": [0, 0, 0.4], "alpha": np.eye(3)})
+    write(tmp_path / "alone.xyz", atoms, format="extxyz")
+    errors = evaluate("water-response", tmp_path / "alone.xyz")["errors"]
+    assert set(errors) >= {"dipole", "polarizability"} and "dielectric_tensor" not in errors
+
+
 def test_bulk_dipoles_are_refused(data):
     """The cells of 100 Å look like bulk as long as nothing says otherwise."""
     config = settings(data, TARGETS)
@@ -106,7 +118,9 @@ def read(tmp_path, atoms, **targets):
     path = tmp_path / "one.xyz"
     write(path, atoms, format="extxyz")
     targets = {name: read_config(TargetConfig, target) for name, target in targets.items()}
-    return read_structures(FileConfig(file=str(path), energy=None, forces=None), UnitsConfig(), targets=targets)[0]
+    found, _ = read_structures(FileConfig(file=str(path), energy=None, forces=None), UnitsConfig(), targets=targets)
+    refuse_undefined(found, targets)
+    return found
 
 
 @pytest.mark.parametrize("origin, moment", [("coordinates", 0.0), ("center_of_mass", 1.0)])
@@ -140,13 +154,13 @@ def test_words_for_what_is_missing_or_wrong(tmp_path):
     atoms.info["six"] = np.arange(6.0)
     with pytest.raises(DataError, match="6 numbers.*write all 9"):
         read(tmp_path, atoms, polarizability={"key": "six"})
-    with pytest.raises(DataError, match="no structure is periodic"):
+    with pytest.raises(DataError, match="No training structure is periodic"):
         read(tmp_path, atoms, dielectric_tensor={"key": "six"})
     crystal = bulk()
     crystal.info["eps"] = np.diag([2.0, 2.0, -2.0])
     with pytest.raises(DataError, match="not positive"):
         read(tmp_path, crystal, dielectric_tensor={"key": "eps"})
-    with pytest.raises(DataError, match="no structure is isolated"):
+    with pytest.raises(DataError, match="No training structure is isolated"):
         read(tmp_path, bulk(), dipole={"key": "mu", "systems": "isolated"})
     atoms.info["skew"] = np.arange(9.0)
     with pytest.raises(DataError, match="not symmetric"):
